@@ -1,0 +1,41 @@
+"""recpref: recommender systems with preference-aware models.
+
+>>> import recpref
+>>> run = recpref.fit("model=bert4rec", data="ml_100k")          # doctest: +SKIP
+>>> run.metrics["test/ndcg@10"]                                  # doctest: +SKIP
+>>> run.recommend(histories, k=10)                               # doctest: +SKIP
+
+Importing recpref imports nothing heavy; names are loaded when they are used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from recpref.data.interactions import Interactions
+    from recpref.experiment import fit
+    from recpref.run import Run
+
+__version__ = "0.1.0"
+__all__ = ["Interactions", "Run", "fit", "load"]
+
+_HOMES = {"Interactions": "recpref.data.interactions", "Run": "recpref.run", "fit": "recpref.experiment"}
+
+
+def load(path: str, *, trust: str | None = None) -> Run:
+    """A saved run. See ``Run.load``."""
+    from recpref.run import Run
+
+    return Run.load(path, trust=trust)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"recpref has no {name!r}; it has {', '.join(__all__)}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

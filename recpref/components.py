@@ -1,0 +1,124 @@
+"""Components: kind and name to a class, and a class to typed configuration.
+
+The file system is the registry: ``model=bert4rec`` is ``recpref/models/bert4rec.py``, whose ``__all__`` names one class;
+``model=their.package:Thing`` is anything else that the caller names. The constructor's keyword-only parameters are the
+options; its positional ones are facts about the data, supplied by name. Nothing is instantiated from configuration text.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import types
+from collections.abc import Callable
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from recpref.suggest import unknown
+
+PACKAGES = {
+    "model": "recpref.models",
+    "examples": "recpref.data.examples",
+    "objective": "recpref.objectives",
+    "loss": "recpref.losses",
+    "sampler": "recpref.samplers",
+    "split": "recpref.data.splits",
+    "metric": "recpref.metrics",
+}
+
+
+def names(kind: str) -> list[str]:
+    """The names of our own components of a kind, without importing one."""
+    package = importlib.import_module(PACKAGES[kind])
+    return sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+
+
+def find(kind: str, name: str) -> Any:
+    """The class (for metrics, the function) of that name.
+
+    Raises: ValueError with the nearest and all legal names.
+    """
+    if ":" in name:
+        return _elsewhere(kind, name)
+    if name not in names(kind):
+        raise ValueError(unknown(kind, name, names(kind), hint="or your.package:Thing"))
+    module = importlib.import_module(f"{PACKAGES[kind]}.{name}")
+    (only,) = module.__all__
+    return getattr(module, only)
+
+
+def _elsewhere(kind: str, name: str) -> Any:
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"{kind}={name} cannot be imported: {error}") from error
+
+
+def options_of(component: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The keyword-only parameters: what a user may set."""
+    parameters = inspect.signature(component).parameters.values()
+    return {p.name: p for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def facts_of(component: Callable[..., Any]) -> list[str]:
+    """The positional parameters: what the experiment supplies."""
+    parameters = inspect.signature(component).parameters.values()
+    return [p.name for p in parameters if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD and p.default is p.empty]
+
+
+def schema(component: Callable[..., Any]) -> Any:
+    """The options with their defaults as a structured configuration node: a value of the wrong type cannot be assigned.
+
+    Literals and most unions come out untyped; ``check`` covers them.
+    """
+    from hydra_zen import builds  # takes 0.4 s to import
+
+    return builds(component, populate_full_signature=True, zen_partial=True)
+
+
+def check(component: Callable[..., Any], options: dict[str, Any], where: str) -> None:
+    """What typed configuration lets through: literals and unions. Raises: ValueError with the legal choices."""
+    hints = get_type_hints(inspect.unwrap(component) if inspect.isfunction(component) else component.__init__)
+    for name, value in options.items():
+        hint = hints.get(name, Any)
+        if not _fits(value, hint):
+            raise ValueError(_wrong(f"{where}.{name}", value, hint))
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    if hint is Any:
+        return True
+    origin = get_origin(hint)
+    if origin is Literal:
+        return value in get_args(hint)
+    if origin in (Union, types.UnionType):
+        return any(_fits(value, choice) for choice in get_args(hint))
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if origin in (list, tuple):
+        return isinstance(value, list | tuple) and all(_fits(v, get_args(hint)[0]) for v in value)
+    return isinstance(value, hint) if isinstance(hint, type) else True
+
+
+def _wrong(key: str, value: Any, hint: Any) -> str:
+    literals = [choice for part in (hint, *get_args(hint)) if get_origin(part) is Literal for choice in get_args(part)]
+    if literals:
+        return unknown(key, str(value), map(str, literals))
+    return f"{key}={value!r} is a {type(value).__name__}; it must be {getattr(hint, '__name__', None) or hint}"
+
+
+def build(component: Callable[..., Any], options: dict[str, Any], facts: dict[str, Any]) -> Any:
+    """The component, from its options and those of ``facts`` that it names.
+
+    Raises: ValueError for a fact that nobody knows, or with the component's own complaint about its options.
+    """
+    missing = [name for name in facts_of(component) if name not in facts]
+    if missing:
+        raise ValueError(unknown(f"fact that {component.__name__} needs", missing[0], facts))
+    try:
+        return component(*(facts[name] for name in facts_of(component)), **options)
+    except ValueError as error:
+        raise ValueError(str(error)) from error

@@ -1,0 +1,191 @@
+"""From a list of overrides to a complete experiment: defaults, then the model's recipe, then what the user said.
+
+The result is plain names and values. Hydra composes and checks the types; nothing is interpolated or instantiated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from contextlib import contextmanager
+from typing import Any
+
+from recpref import components
+from recpref.callbacks import Stopping
+from recpref.data.batches import Loader
+from recpref.data.cards import open_data
+from recpref.evaluation import Evaluation
+from recpref.optimizer import Optimizer
+from recpref.suggest import unknown
+
+KINDS = ("split", "model", "examples", "objective", "loss", "sampler")
+DEFAULTS = {"split": "leave_one_out", "examples": "next_item", "objective": "score", "loss": "cross_entropy", "sampler": "catalogue"}
+PLAIN: dict[str, Any] = {"seed": 1, "recipe": "default", "out": "runs"}
+EVALUATION_METRICS = ["hr", "ndcg", "mrr", "recall", "precision", "f1", "map"]
+TRAINER = {  # where our defaults differ from Lightning's
+    "max_epochs": 400,
+    "devices": 1,
+    "gradient_clip_val": 5.0,
+    "enable_model_summary": False,
+    "num_sanity_val_steps": 0,
+    "log_every_n_steps": 1,
+}
+OURS = {
+    "logger",
+    "callbacks",
+    "default_root_dir",
+    "check_val_every_n_epoch",
+    "enable_checkpointing",
+    "use_distributed_sampler",
+    "plugins",
+    "enable_progress_bar",
+}
+
+
+def trainer() -> Callable[..., Any]:
+    """Lightning's trainer, whose options are ``trainer.*``."""
+    import pytorch_lightning as pl  # takes two seconds to import
+
+    return pl.Trainer
+
+
+def fixed_sections() -> dict[str, Callable[..., Any]]:
+    """The sections that have one class, not a choice of several."""
+    return {
+        "data": open_data,
+        "optimizer": Optimizer,
+        "loader": Loader,
+        "stopping": Stopping,
+        "evaluation": Evaluation,
+        "trainer": trainer(),
+    }
+
+
+def chosen(overrides: Iterable[str]) -> dict[str, Any]:
+    """``{"model": "sasrec", "model.d_model": "128"}`` of ``["model=sasrec", "model.d_model=128"]``; the last one wins.
+
+    Raises: ValueError for a text that is not ``key=value``, or that interpolates.
+    """
+    pairs = {}
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        if not equals or not key or key[0] in "+~":
+            raise ValueError(f"{text!r} is not of the form key=value, such as model=bert4rec or optimizer.lr=0.001")
+        if "${" in value:
+            raise ValueError(f"{text!r}: values are not interpolated; write the value itself")
+        pairs[key.strip()] = value
+    return pairs
+
+
+def compose(overrides: Iterable[str]) -> dict[str, Any]:
+    """The complete experiment as nested names and values.
+
+    Raises: ValueError for an unknown name, a wrong type or value, each with the nearest and the legal choices.
+    """
+    user = chosen(overrides)
+    if "model" not in user:
+        raise ValueError(f"no model was named; say model=NAME, one of {', '.join(components.names('model'))}")
+    model = components.find("model", user["model"])
+    recipe = chosen(model.recipe(_recipe(user)) if hasattr(model, "recipe") else [])
+    pairs = {**DEFAULTS, **_still_meant(recipe, user), **user}
+    found = {kind: components.find(kind, pairs[kind]) for kind in KINDS}
+    sections = {**found, **fixed_sections()}
+    _check_keys(pairs, sections)
+    content = _composed(sections, {key: value for key, value in pairs.items() if key not in (*KINDS, "data")})
+    for name, component in sections.items():
+        components.check(component, content[name], name)
+    if not isinstance(content["seed"], int):
+        raise ValueError(f"seed={content['seed']!r} must be a whole number")
+    for kind in KINDS:
+        content[kind] = {"name": pairs[kind], **content[kind]}
+    content["data"] = {"name": pairs.get("data"), **content["data"]}
+    return content
+
+
+def _recipe(user: dict[str, Any]) -> str:
+    variant = user.get("recipe", "default")
+    if variant not in ("default", "published"):
+        raise ValueError(unknown("recipe", variant, ("default", "published")))
+    return variant
+
+
+def _still_meant(recipe: dict[str, Any], user: dict[str, Any]) -> dict[str, Any]:
+    """The recipe without options of a component in whose place the user put another."""
+    replaced = {kind for kind in KINDS if kind in user and user[kind] != recipe.get(kind, DEFAULTS.get(kind))} - {"model"}
+    return {key: value for key, value in recipe.items() if key.partition(".")[0] not in replaced}
+
+
+def options(name: str, component: Callable[..., Any]) -> dict[str, Any]:
+    """The options of a section and their defaults."""
+    parameters = components.options_of(component)
+    if name == "trainer":
+        import inspect
+
+        every = inspect.signature(component).parameters.values()
+        parameters = {p.name: p for p in every if p.name not in OURS}
+    defaults = {key: parameter.default for key, parameter in parameters.items()}
+    return {**defaults, **(TRAINER if name == "trainer" else {})}
+
+
+def _check_keys(pairs: dict[str, Any], sections: dict[str, Callable[..., Any]]) -> None:
+    for key in pairs:
+        section, dot, option = key.partition(".")
+        if section not in sections and section not in PLAIN:
+            raise ValueError(unknown("option", key, [*sections, *PLAIN]))
+        if not dot and section in sections and section not in (*KINDS, "data"):
+            raise ValueError(
+                f"{key} has options of its own; say one of {', '.join(f'{key}.{o}' for o in options(section, sections[section]))}"
+            )
+        if dot and (section in PLAIN or option not in (known := options(section, sections[section]))):
+            raise ValueError(unknown(f"option of {section}", option, known if section in sections else []))
+
+
+def _composed(sections: dict[str, Callable[..., Any]], pairs: dict[str, Any]) -> dict[str, Any]:
+    from hydra import compose as hydra_compose
+    from hydra import initialize
+    from hydra.core.config_store import ConfigStore
+    from hydra.errors import HydraException
+    from hydra_zen import make_config
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    nodes = {name: components.schema(component) for name, component in sections.items()}
+    ConfigStore.instance().store("recpref_experiment", make_config(**PLAIN, **nodes))
+    preset = [f"trainer.{key}={value}" for key, value in TRAINER.items()]
+    with _own_hydra(), initialize(version_base="1.3", config_path=None):
+        try:
+            config = hydra_compose("recpref_experiment", [*preset, *(f"{key}={value}" for key, value in pairs.items())])
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ValueError(_one_line(error, pairs)) from error
+    content = OmegaConf.to_container(config, resolve=False)
+    for name, component in sections.items():
+        content[name] = {key: content[name][key] for key in options(name, component) if key in content[name]}
+    return content
+
+
+@contextmanager
+def _own_hydra() -> Any:
+    """Hydra keeps one global; a program that is itself a Hydra application gets its own back."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    theirs = GlobalHydra.instance().hydra
+    GlobalHydra.instance().hydra = None
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().hydra = theirs
+
+
+def _one_line(error: Exception, pairs: dict[str, Any]) -> str:
+    text = " ".join(str(error.__cause__ or error).split())
+    key = next((key for key in pairs if f"full_key: {key}" in text or f"'{key}=" in text), None)
+    reason = text.partition(" full_key:")[0]
+    return f"{key}={pairs[key]}: {reason}" if key else reason
+
+
+def digest(content: dict[str, Any], data_digest: str) -> str:
+    """Eight characters that stand for an experiment on this data, whatever the seed and wherever it is saved."""
+    same = {key: value for key, value in content.items() if key not in ("seed", "out")}
+    text = json.dumps([same, data_digest], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -1,0 +1,51 @@
+"""What the verbs share: arguments, tables, and errors in one line with exit code 2."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+OURS = Path(__file__).parent
+
+
+def main(verb: Callable[[list[str]], None]) -> None:
+    """Runs a verb on the command line's arguments. What recpref itself refuses is one line; a bug is a traceback."""
+    try:
+        verb(sys.argv[1:])
+    except (ValueError, OSError) as error:
+        if not _refused_by_us(error):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted; nothing was written", file=sys.stderr)
+        sys.exit(130)
+
+
+def _refused_by_us(error: BaseException) -> bool:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return OURS in Path(frame.filename).parents and (frame.line or "").startswith("raise")
+
+
+def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """Prints a table: the first column left-aligned, the others right."""
+    drawn = Table(title=title, title_justify="left")
+    for index, column in enumerate(columns):
+        drawn.add_column(column, justify="left" if index == 0 else "right", no_wrap=True)
+    for row in rows:
+        drawn.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else 160).print(drawn)
+
+
+def switches(arguments: list[str], known: set[str]) -> tuple[set[str], list[str]]:
+    """``--help`` and its like, apart from the overrides. Raises: ValueError for a switch that is not ``known``."""
+    given = {argument for argument in arguments if argument.startswith("-")}
+    known = known | {"--help", "-h"}
+    if given - known:
+        raise ValueError(f"unknown switch {sorted(given - known)[0]}; known: {', '.join(sorted(known))}; options are written key=value")
+    return given, [argument for argument in arguments if argument not in given]

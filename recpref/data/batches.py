@@ -1,0 +1,81 @@
+"""Length-bucketed training batches: one epoch is a pure function of (seed, epoch)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+
+from recpref.data.interactions import Interactions
+from recpref.data.randomness import Draw, seed_of
+from recpref.data.windows import Spans, longest
+from recpref.types import PAD, Batch, History
+
+JITTER = 0.1  # rows whose lengths differ by less than about this share may share a batch
+
+
+class Examples(Protocol):
+    """How windows become inputs and targets."""
+
+    causal: bool
+
+    def spans(self, offsets: Int64[np.ndarray, " U1"]) -> Spans: ...
+
+    def __call__(self, history: History, draw: Draw) -> Batch: ...
+
+
+class Loader:
+    """How rows are put into batches. ``batch_size`` counts sequences.
+
+    Raises: ValueError for a batch size below 1.
+    """
+
+    def __init__(self, *, batch_size: int = 32):
+        if batch_size < 1:
+            raise ValueError(f"loader.batch_size={batch_size} must be at least 1")
+        self.batch_size = batch_size
+
+
+class Batches:
+    """The batches of the epoch that ``epoch()`` names, every time it is iterated over.
+
+    Rows of similar length share a batch, so that little of it is padding, and which rows do changes in every epoch.
+
+    Raises: ValueError where training has no row to learn from.
+    """
+
+    def __init__(self, train: Interactions, examples: Examples, *, batch_size: int, seed: int, epoch: Callable[[], int]):
+        spans = examples.spans(train.offsets)
+        if not len(spans.start):
+            raise ValueError(f"{train!r} leaves no sequence to train on: every history is too short")
+        self.item, self.user = torch.from_numpy(train.item.copy()), torch.from_numpy(train.user.copy())
+        self.start, self.stop = torch.from_numpy(spans.start), torch.from_numpy(spans.stop)
+        self.examples, self.batch_size, self.seed, self.epoch = examples, batch_size, seed, epoch
+        self.longest = longest(spans)
+
+    def __len__(self) -> int:
+        return -(-len(self.start) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        epoch = self.epoch()
+        for rows in self.rows(epoch):
+            yield self.examples(self.history(rows), Draw(self.seed, epoch, rows))
+
+    def rows(self, epoch: int) -> list[torch.Tensor]:
+        """The row numbers of each batch of an epoch; every row stands in exactly one."""
+        rng = torch.Generator().manual_seed(seed_of(self.seed, epoch))
+        length = self.stop - self.start
+        order = torch.argsort(length * (1 + JITTER * torch.rand(len(length), generator=rng)), stable=True)
+        batches = order.split(self.batch_size)
+        return [batches[i] for i in torch.randperm(len(batches), generator=rng)]
+
+    def history(self, rows: torch.Tensor) -> History:
+        """The items of these rows, left-padded. Shapes: [B, longest of them]."""
+        start, stop = self.start[rows], self.stop[rows]
+        columns = torch.arange(int((stop - start).max()))
+        index = stop[:, None] - len(columns) + columns
+        items = torch.where(index >= start[:, None], self.item[index.clamp(min=0)], PAD)
+        return History(items, self.user[start])

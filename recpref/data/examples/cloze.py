@@ -1,0 +1,54 @@
+"""Cloze: hide some items of a window behind [MASK] and predict them from both sides.
+
+Source: Sun et al. (CIKM 2019), section 3.6, and the authors' generator: round(n * mask_ratio) positions (at least one) are
+drawn without replacement, every one is replaced by [MASK], and one row in eleven hides only its last item, which is what
+the model will be asked at inference. Divergence: masks are drawn anew in every epoch instead of ten fixed times.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+
+from recpref.data.randomness import Draw
+from recpref.data.windows import Spans, sliding
+from recpref.types import PAD, Batch, History
+
+__all__ = ["Cloze"]
+
+
+class Cloze:
+    """``stride`` is a share of the window, ``last_ratio`` the share of rows that hide only their last item.
+
+    Raises: ValueError for ratios outside (0, 1] (``last_ratio`` may be 0).
+    """
+
+    causal = False
+
+    def __init__(self, n_items: int, max_len: int, *, mask_ratio: float = 0.2, last_ratio: float = 1 / 11, stride: float = 0.5):
+        for name, value, low in (("mask_ratio", mask_ratio, 1e-9), ("last_ratio", last_ratio, 0.0), ("stride", stride, 1e-9)):
+            if not low <= value <= 1:
+                raise ValueError(f"examples.{name}={value} must lie in {'[' if low == 0 else '('}0, 1]")
+        self.mask_id, self.max_len = n_items + 1, max_len
+        self.mask_ratio, self.last_ratio, self.stride = mask_ratio, last_ratio, stride
+
+    def spans(self, offsets: Int64[np.ndarray, " U1"]) -> Spans:
+        """Windows over each user's history."""
+        return sliding(offsets, self.max_len, max(1, int(self.stride * self.max_len)))
+
+    def __call__(self, history: History, draw: Draw) -> Batch:
+        """Shapes: items [B, L] -> masked items [B, L] and targets [B, L], PAD where nothing is hidden."""
+        items = history.items
+        real = items != PAD
+        noise = draw.uniform(items.shape[1] + 1)
+        # a column's number must not depend on how far the row is padded: count columns from the newest item
+        order = noise[:, 1:].flip(1).masked_fill(~real, 2.0)
+        count = (real.sum(1) * self.mask_ratio + 0.5).long().clamp(min=1)
+        threshold = order.sort(1).values.gather(1, count[:, None] - 1)
+        hidden = order <= threshold
+        only_last = noise[:, 0] < self.last_ratio
+        hidden[only_last] = False
+        hidden[only_last, -1] = True
+        targets = torch.where(hidden, items, PAD)
+        return Batch(history._replace(items=items.masked_fill(hidden, self.mask_id)), targets)

@@ -1,0 +1,45 @@
+"""Next item: at every step predict the item that follows. For causal models only.
+
+Source: Kang and McAuley (ICDM 2018), section III. Divergence: histories longer than ``max_len`` give several windows, so
+that no item is left untrained (``stride=0`` keeps only the newest window, as the authors do).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Int64
+
+from recpref.data.randomness import Draw
+from recpref.data.windows import Spans, sliding
+from recpref.types import Batch, History
+
+__all__ = ["NextItem"]
+
+
+class NextItem:
+    """``stride`` is the step between windows as a share of the window; 0 keeps only the newest one.
+
+    Raises: ValueError for a stride outside [0, 1].
+    """
+
+    causal = True
+
+    def __init__(self, max_len: int, *, stride: float = 0.5):
+        if not 0 <= stride <= 1:
+            raise ValueError(f"examples.stride={stride} must lie in [0, 1]")
+        self.max_len, self.stride = max_len, stride
+
+    def spans(self, offsets: Int64[np.ndarray, " U1"]) -> Spans:
+        """Windows of up to ``max_len`` inputs and one more target; a history of one item teaches nothing and is left out."""
+        stride = int(self.stride * self.max_len) or int(np.diff(offsets).max(initial=0)) + 1
+        spans = sliding(offsets, self.max_len + 1, stride)
+        if self.stride == 0:
+            newest = np.isin(spans.stop, offsets[1:])
+            spans = Spans(spans.start[newest], spans.stop[newest])
+        useful = spans.stop - spans.start > 1
+        return Spans(spans.start[useful], spans.stop[useful])
+
+    def __call__(self, history: History, draw: Draw) -> Batch:
+        """Shapes: items [B, L + 1] -> inputs [B, L] and targets [B, L]."""
+        inputs, targets = history.items[:, :-1], history.items[:, 1:]
+        return Batch(history._replace(items=inputs), targets.masked_fill(inputs == 0, 0))

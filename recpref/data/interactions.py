@@ -1,0 +1,150 @@
+"""Interactions: who consumed what, in which order. Data at rest, the one form everything else starts from."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Int64
+
+from recpref.data.vocabulary import Vocabulary
+
+
+class Columns(NamedTuple):
+    """What the columns were called where the data came from, so that later frames may be read alike."""
+
+    user: str = "user_id"
+    item: str = "item_id"
+    time: str | None = "timestamp"
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Flat arrays sorted by (user, time, original row): a user is one slice. Users and items are numbered from 1.
+
+    ``clock`` says what ``time`` is: ``seconds`` since 1970 in UTC, an ``order`` without a clock, or ``none``. ``extra``
+    holds the other columns (rating, review, ...), row-aligned.
+    """
+
+    user: Int64[np.ndarray, " n"]
+    item: Int64[np.ndarray, " n"]
+    time: Int64[np.ndarray, " n"] | None
+    clock: Literal["seconds", "order", "none"]
+    extra: pd.DataFrame | None
+    users: Vocabulary
+    items: Vocabulary
+    name: str = "frame"
+    columns: Columns = field(default_factory=Columns)
+
+    @classmethod
+    def from_dataframe(cls, df: Any, *, user: str, item: str, time: str | None = None, name: str = "frame") -> Interactions:
+        """From a pandas or polars frame, or anything that speaks Arrow. Rows of equal time keep their order.
+
+        Raises: ValueError naming the column, the row and the value, for a missing column, an empty frame, missing ids,
+        ids that are neither integers nor strings, or times that are no times.
+        """
+        from recpref.data.columns import interactions_of  # columns builds Interactions: imported when called
+
+        return interactions_of(df, user=user, item=item, time=time, name=name)
+
+    @classmethod
+    def from_file(cls, path: str | Path, *, user: str, item: str, time: str | None = None) -> Interactions:
+        """From CSV, TSV or Parquet (``.gz`` too). Raises: as ``from_dataframe``, and FileNotFoundError."""
+        from recpref.data.readers import read_file
+
+        return cls.from_dataframe(read_file(path), user=user, item=item, time=time, name=Path(path).name.split(".")[0])
+
+    @classmethod
+    def from_folder(cls, path: str | Path) -> Interactions:
+        """From a folder with ``interactions*.csv[.gz]`` and, where they exist, ``items`` and ``users`` of features."""
+        from recpref.data.readers import read_folder
+
+        return read_folder(path)
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def __repr__(self) -> str:
+        return (
+            f"Interactions({self.name}: {self.n_users:,} users, {self.n_items:,} items, {len(self):,} interactions, "
+            f"clock={self.clock}, {self.tied_share:.1%} of neighbours tied in time)"
+        )
+
+    @property
+    def slug(self) -> str:
+        """The name, fit for a folder."""
+        return re.sub(r"[^A-Za-z0-9._-]+", "_", self.name).strip("._") or "data"
+
+    @property
+    def n_users(self) -> int:
+        """U, whether or not each has an interaction here."""
+        return len(self.users)
+
+    @property
+    def n_items(self) -> int:
+        """V, whether or not each has an interaction here."""
+        return len(self.items)
+
+    @cached_property
+    def offsets(self) -> Int64[np.ndarray, " U1"]:
+        """User number u owns rows ``offsets[u - 1]:offsets[u]``. Shapes: [U + 1]."""
+        return np.searchsorted(self.user, np.arange(1, self.n_users + 2)).astype(np.int64)
+
+    @cached_property
+    def item_counts(self) -> Int64[np.ndarray, " V1"]:
+        """How often each item occurs here; index 0 is PAD. Shapes: [V + 1]."""
+        return np.bincount(self.item, minlength=self.n_items + 1)
+
+    @property
+    def tied_share(self) -> float:
+        """The share of neighbouring pairs of one user that carry the same time, so that only file order orders them."""
+        same_user = self.user[1:] == self.user[:-1]
+        if self.time is None or not same_user.any():
+            return 0.0
+        return float((self.time[1:] == self.time[:-1])[same_user].mean())
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of users, items, times and ids: the same data has the same digest wherever it was found."""
+        sha = hashlib.sha256()
+        for part in (self.user, self.item, self.time):
+            sha.update(b"-" if part is None else np.ascontiguousarray(part, "<i8").tobytes())
+        for vocabulary in (self.users, self.items):
+            sha.update("\n".join(map(str, vocabulary.ids.tolist())).encode())
+        return sha.hexdigest()
+
+    def where(self, mask: np.ndarray) -> Interactions:
+        """The rows where ``mask`` is true, under the same vocabularies."""
+        return replace(
+            self,
+            user=self.user[mask],
+            item=self.item[mask],
+            time=None if self.time is None else self.time[mask],
+            extra=None if self.extra is None else self.extra[mask].reset_index(drop=True),
+        )
+
+    def compact(self) -> Interactions:
+        """The same rows, with users and items that have none dropped from the vocabularies and the rest renumbered."""
+        kept_users, user = np.unique(self.user, return_inverse=True)
+        kept_items, item = np.unique(self.item, return_inverse=True)
+        return replace(
+            self,
+            user=user.astype(np.int64) + 1,
+            item=item.astype(np.int64) + 1,
+            users=self.users.keep(kept_users - 1),
+            items=self.items.keep(kept_items - 1),
+        )
+
+    def padded(self, rows: np.ndarray, length: int | None = None) -> Int64[np.ndarray, "B L"]:
+        """The items of users ``rows`` (numbers), left-padded, newest last; at most the newest ``length`` of each."""
+        start, stop = self.offsets[rows - 1], self.offsets[rows]
+        longest = int((stop - start).max(initial=0))
+        columns = np.arange(min(longest, length or longest))
+        index = stop[:, None] - len(columns) + columns
+        return np.where(index >= start[:, None], np.append(self.item, 0)[np.maximum(index, 0)], 0)

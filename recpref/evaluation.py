@@ -1,0 +1,109 @@
+"""Evaluation: a recommender against held-out users, over the full catalogue, with every user's values kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from recpref.data.heldout import Heldout
+from recpref.data.interactions import Interactions
+from recpref.types import PAD, History, Query, Ranking, Recommender
+
+Metric = Callable[[Tensor, Tensor, int], Tensor]
+
+
+class Question(NamedTuple):
+    """A query and its answers: ``targets`` [B, T] are the relevant items, PAD where a user has fewer than T."""
+
+    query: Query
+    targets: Int[Tensor, "B T"]
+
+
+class Report(NamedTuple):
+    """``per_user`` has a row a user: ``user`` (the original id), then a column a metric such as ``ndcg@10``."""
+
+    per_user: pd.DataFrame
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Each metric's mean over users."""
+        return {column: float(self.per_user[column].mean()) for column in self.per_user.columns[1:]}
+
+
+class Evaluation:
+    """The protocol: which metrics at which cut-offs, and whether items already seen may be recommended again.
+
+    Raises: ValueError for a cut-off or batch size below 1 or an empty list.
+    """
+
+    def __init__(
+        self,
+        metrics: dict[str, Metric],
+        *,
+        ks: tuple[int, ...] = (1, 5, 10, 20),
+        filter_seen: bool = True,
+        batch_size: int = 256,
+    ):
+        if not ks or min(ks) < 1:
+            raise ValueError(f"evaluation.ks={list(ks)} must be cut-offs of at least 1")
+        if batch_size < 1:
+            raise ValueError(f"evaluation.batch_size={batch_size} must be at least 1")
+        self.metrics, self.ks, self.filter_seen, self.batch_size = metrics, tuple(ks), filter_seen, batch_size
+
+    def questions(self, heldout: Heldout) -> Iterator[Question]:
+        """The held-out users in batches of similar history length; ``order`` names the users."""
+        for users in self.order(heldout):
+            yield question(heldout.history, heldout.targets, users, filter_seen=self.filter_seen)
+
+    def order(self, heldout: Heldout) -> list[np.ndarray]:
+        """The user numbers of each batch, shortest history first."""
+        users = heldout.users
+        length = np.diff(heldout.history.offsets)[users - 1]
+        ordered = users[np.argsort(length, kind="stable")]
+        return [ordered[i : i + self.batch_size] for i in range(0, len(ordered), self.batch_size)]
+
+    def hits(self, ranking: Ranking, targets: Int[Tensor, "B T"]) -> Bool[Tensor, "B K"]:
+        """Which places of the ranking hold a target."""
+        return ((ranking.items[:, :, None] == targets[:, None, :]) & (targets[:, None, :] != PAD)).any(2)
+
+    def measure(self, hits: Bool[Tensor, "U K"], relevant: Int[Tensor, " U"]) -> dict[str, Tensor]:
+        """Every metric at every cut-off, a value a user, under keys such as ``ndcg@10``."""
+        return {f"{name}@{k}": metric(hits, relevant, k) for name, metric in self.metrics.items() for k in self.ks}
+
+    def __call__(self, recommender: Recommender, heldout: Heldout, *, device: str | torch.device = "cpu") -> Report:
+        """Ranks the whole catalogue for every held-out user. Users come out in the order of their numbers.
+
+        Results do not depend on the batch size. Raises: ValueError where no user is held out.
+        """
+        batches = self.order(heldout)
+        if not batches:
+            raise ValueError(f"nothing is held out to evaluate on: {heldout.targets!r}")
+        hits, relevant = [], []
+        for asked in self.questions(heldout):
+            ranking = recommender.recommend(moved(asked.query, device), max(self.ks))
+            hits.append(self.hits(Ranking(ranking.items.cpu(), ranking.scores.cpu()), asked.targets))
+            relevant.append((asked.targets != PAD).sum(1))
+        numbers = np.concatenate(batches)
+        values = self.measure(torch.cat(hits), torch.cat(relevant))
+        frame = pd.DataFrame({"user": heldout.targets.users.originals(numbers), **{k: v.numpy() for k, v in values.items()}})
+        return Report(frame.iloc[np.argsort(numbers)].reset_index(drop=True))
+
+
+def question(history: Interactions, targets: Interactions, users: np.ndarray, *, filter_seen: bool) -> Question:
+    """What these users (numbers) may be asked: their history, what to exclude, and their targets."""
+    items = torch.from_numpy(history.padded(users))
+    asked = Query(History(items, torch.from_numpy(users)), exclude=items if filter_seen else None)
+    return Question(asked, torch.from_numpy(targets.padded(users)))
+
+
+def moved(query: Query, device: str | torch.device) -> Query:
+    """The query on another device."""
+    history = query.history._replace(items=query.history.items.to(device), user=query.history.user.to(device))
+    exclude = None if query.exclude is None else query.exclude.to(device)
+    return query._replace(history=history, exclude=exclude)

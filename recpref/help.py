@@ -1,0 +1,59 @@
+"""What ``python -m recpref.train --help`` shows: the choices, and every option with its default."""
+
+from __future__ import annotations
+
+import inspect
+import tomllib
+from collections.abc import Callable
+from typing import Any
+
+from recpref import components
+from recpref.composition import DEFAULTS, KINDS, PLAIN, chosen, fixed_sections, options
+from recpref.data import cards
+
+USAGE = """python -m recpref.train model=NAME data=NAME [key=value ...]     train, evaluate, save
+
+  python -m recpref.train model=bert4rec data=ml_100k
+  python -m recpref.train model=sasrec data=ml_1m seed=1 model.d_model=128
+  python -m recpref.train model=sasrec data=my.csv data.user=who data.item=what data.time=when
+
+  --help   this text; with model=NAME also that model's options
+  --cfg    print the composed experiment, recipe included, and stop
+"""
+
+
+def overview(overrides: list[str]) -> None:
+    """Prints the usage, the choices of every kind, the data sets, and the options of what is chosen."""
+    print(USAGE)
+    for kind in KINDS:
+        print(f"{kind}={_default(kind)}")
+        for name in components.names(kind):
+            print(f"  {name:<18}{_summary(kind, name)}")
+    print("data=NAME, or the path of a .csv, .tsv or .parquet file or of a folder")
+    for name in cards.names():
+        print(f"  {name:<18}{tomllib.loads((cards.folder() / f'{name}.toml').read_text())['title']}")
+    print("\noptions and their defaults (a model's recipe may set others: see --cfg)")
+    for key, value in PLAIN.items():
+        print(f"  {key}={value}")
+    named = {kind: components.find(kind, name) for kind, name in (DEFAULTS | chosen(overrides)).items() if kind in KINDS}
+    models = {} if "model" in named else {"model": components.find("model", "bert4rec")}
+    for section, component in {**models, **named, **fixed_sections()}.items():
+        _print_options(section, component)
+
+
+def _default(kind: str) -> str:
+    return f"NAME, by default {DEFAULTS[kind]}" if kind in DEFAULTS else "NAME"
+
+
+def _summary(kind: str, name: str) -> str:
+    module = inspect.getmodule(components.find(kind, name))
+    return (inspect.getdoc(module) or "").split("\n")[0]
+
+
+def _print_options(section: str, component: Callable[..., Any]) -> None:
+    defaults = options(section, component)
+    if not defaults:
+        return
+    print(f"  {section} ({component.__name__})")
+    for option, default in defaults.items():
+        print(f"    {section}.{option}={'null' if default is None else default}")

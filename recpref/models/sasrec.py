@@ -1,0 +1,94 @@
+"""SASRec: a causal Transformer that predicts the next item at every step.
+
+Source: Kang and McAuley, "Self-attentive sequential recommendation" (ICDM 2018), section III; trained with full
+cross-entropy as in Klenitskiy and Vasilev (RecSys 2023). Divergences from the authors' code, each on purpose: LayerNorm
+feeds queries, keys and values alike, as the paper's equation has it (the code normalises queries only and adds the
+normalised query back); positions count from the newest item.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from recpref.layers import LN_EPS, Dropout, Positions, TransformerLayer, attention_mask, initialise, newest
+from recpref.types import PAD, History
+
+__all__ = ["SASRec"]
+
+
+class SASRec(nn.Module):
+    """The paper's pre-norm blocks. Item vectors are scaled by ``sqrt(d_model)`` on the way in and shared on the way out.
+
+    ``d_ff`` defaults to ``d_model``, as in the paper.
+    """
+
+    causal = True
+    bias: Tensor
+
+    def __init__(
+        self,
+        n_items: int,
+        *,
+        d_model: int = 64,
+        n_layers: int = 2,
+        n_heads: int = 1,
+        d_ff: int | None = None,
+        max_len: int = 200,
+        dropout: float = 0.2,
+        attention_dropout: float = 0.2,
+        norm: Literal["pre", "post"] = "pre",
+    ):
+        super().__init__()
+        self.n_items, self.scale = n_items, d_model**0.5
+        self.items = nn.Embedding(n_items + 1, d_model)
+        self.positions = Positions(max_len, d_model)
+        self.input_dropout = Dropout(dropout)
+        self.layers = nn.ModuleList(
+            TransformerLayer(
+                d_model=d_model,
+                n_heads=n_heads,
+                d_ff=d_ff or d_model,
+                dropout=dropout,
+                attention_dropout=attention_dropout,
+                activation="relu",
+                norm=norm,
+            )
+            for _ in range(n_layers)
+        )
+        self.final_norm = nn.LayerNorm(d_model, eps=LN_EPS)
+        self.register_buffer("bias", torch.zeros(n_items + 1).index_fill(0, torch.tensor(PAD), -torch.inf), persistent=False)
+        initialise(self)
+
+    def embed(self, items: Int[Tensor, "B L"]) -> Float[Tensor, "B L D"]:
+        return self.items(items)
+
+    def encode(self, x: Float[Tensor, "B L D"], history: History) -> Float[Tensor, "B L D"]:
+        x = self.input_dropout(self.positions(x * self.scale))
+        mask = attention_mask(history.items, causal=True)
+        for layer in self.layers:
+            x = layer(x, mask)
+        return self.final_norm(x)
+
+    def state(self, history: History) -> Float[Tensor, "B D"]:
+        """The vector of the newest item. Users with an empty history get the state of padding."""
+        items = newest(history.items, self.positions.usable())
+        return self.encode(self.embed(items), history._replace(items=items))[:, -1]
+
+    def score(self, h: Float[Tensor, "M D"], items: Int[Tensor, "#M C"] | None = None) -> Float[Tensor, "M C"]:
+        vectors, bias = self.table()
+        if items is None:
+            return torch.addmm(bias, h, vectors.T)
+        return torch.einsum("md,mcd->mc", h, vectors[items].expand(len(h), -1, -1)) + bias[items]
+
+    def table(self) -> tuple[Float[Tensor, "V+1 D"], Float[Tensor, "V+1"]]:
+        return self.items.weight, self.bias
+
+    @staticmethod
+    def recipe(variant: Literal["default", "published"] = "default") -> list[str]:
+        """``published``: Adam 1e-3, batch 128, no weight decay, as in the paper's section IV."""
+        published = ["optimizer.method=adam", "optimizer.weight_decay=0", "loader.batch_size=128"]
+        return ["examples=next_item", "loss=cross_entropy", *(published if variant == "published" else [])]

@@ -1,0 +1,31 @@
+"""Score the positives of a batch against sampled candidates, at exactly the positions that carry loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from recpref.types import PAD, Batch, Loss, Sampler, Scorer, Step
+
+__all__ = ["Score"]
+
+
+class Score:
+    """Examples, sampler and loss put together: the objective of every model that has none of its own."""
+
+    def __init__(self, sampler: Sampler, loss: Loss):
+        self.sampler, self.loss = sampler, loss
+
+    def __call__(self, model: Scorer, batch: Batch, step: Step) -> tuple[Tensor, Tensor, dict[str, Any]]:
+        """The summed loss and the number of positions it was taken at. Shapes: scalars."""
+        carries_loss = batch.targets != PAD
+        h_BLD = model.encode(model.embed(batch.history.items), batch.history)
+        candidates = self.sampler(batch, step.rng)
+        items = candidates.negatives
+        if items is not None:
+            positive = candidates.positive[:, None]
+            items = torch.cat([positive, items.expand(len(positive), -1)], 1)
+        logits_MC = model.score(h_BLD[carries_loss], items)
+        return self.loss(logits_MC, candidates).sum(), carries_loss.sum(), {}

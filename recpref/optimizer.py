@@ -1,0 +1,56 @@
+"""The optimiser and its schedule."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import nn
+
+
+class Optimizer:
+    """Adam or AdamW with linear warm-up, then a constant, linear or cosine course to zero at the last step.
+
+    Weight decay spares biases and norms (every parameter of one dimension), as BERT's does.
+
+    Raises: ValueError for a rate that is not positive, or a negative decay or warm-up.
+    """
+
+    def __init__(
+        self,
+        *,
+        method: Literal["adamw", "adam"] = "adamw",
+        lr: float = 1e-3,
+        weight_decay: float = 0.01,
+        warmup_steps: int = 0,
+        decay: Literal["none", "linear", "cosine"] = "none",
+        beta2: float = 0.999,
+    ):
+        if not lr > 0:
+            raise ValueError(f"optimizer.lr={lr} must be positive")
+        if weight_decay < 0 or warmup_steps < 0:
+            raise ValueError(f"optimizer.weight_decay={weight_decay} and optimizer.warmup_steps={warmup_steps} must not be negative")
+        if not 0 < beta2 < 1:
+            raise ValueError(f"optimizer.beta2={beta2} must lie in (0, 1)")
+        self.method, self.lr, self.weight_decay, self.beta2 = method, lr, weight_decay, beta2
+        self.warmup_steps, self.decay = warmup_steps, decay
+
+    def __call__(self, module: nn.Module, n_steps: float) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
+        """The optimiser over ``module`` and its schedule, to be stepped after every batch of ``n_steps``."""
+        parameters = [p for p in module.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.weight_decay},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[self.method]
+        optimizer = kind(groups, lr=self.lr, betas=(0.9, self.beta2), fused=True)
+        return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.factor(step, n_steps))
+
+    def factor(self, step: int, n_steps: float) -> float:
+        """What the rate is multiplied with at ``step`` (from 0)."""
+        warm = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
+        if self.decay == "none" or math.isinf(n_steps):
+            return warm
+        done = min(1.0, step / max(1.0, n_steps))
+        return warm * (1 - done if self.decay == "linear" else 0.5 * (1 + math.cos(math.pi * done)))

@@ -1,0 +1,190 @@
+"""A saved run: loaded, it recommends with the user's own ids. safetensors, JSON, YAML and Parquet; never pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from recpref import components
+from recpref.data.interactions import Columns, Interactions
+from recpref.data.vocabulary import Vocabulary
+from recpref.environment import environment
+from recpref.evaluation import Report
+from recpref.topk import TopK
+from recpref.types import History, Query
+
+FORMAT = 1
+FILES = ("experiment.yaml", "metrics.json", "per_user.parquet", "model.safetensors", "items.parquet", "users.parquet", "environment.json")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained model with all that is known of how it came about.
+
+    ``experiment``: names and values of every option. ``metrics``: ``test/ndcg@10`` and its like, and ``train/...``.
+    """
+
+    path: Path
+    experiment: dict[str, Any]
+    metrics: dict[str, Any]
+    model: Any
+    items: Vocabulary
+
+    @classmethod
+    def load(cls, path: str | Path, *, trust: str | None = None) -> Run:
+        """Reads a run's folder. A model that is not ours (``their.package:Thing``) is imported only if ``trust`` names it.
+
+        Raises: FileNotFoundError where there is no run; ValueError where it is incomplete, of another format, or not trusted.
+        """
+        path = Path(path)
+        content = _experiment(path)
+        name = content["model"]["name"]
+        if ":" in name and name != trust:
+            raise ValueError(f"{path} was made by {name}, which is not part of recpref; if you trust that code, say trust={name!r}")
+        options = {key: value for key, value in content["model"].items() if key != "name"}
+        model = components.build(components.find("model", name), options, content["facts"])
+        try:
+            model.load_state_dict(load_file(path / "model.safetensors"))
+        except (RuntimeError, OSError, ValueError) as error:
+            raise ValueError(f"{path}/model.safetensors does not fit its experiment: {str(error).splitlines()[0]}") from error
+        metrics = json.loads((path / "metrics.json").read_text())
+        return cls(path, content, metrics, model.eval(), _read_vocabulary(path / "items.parquet"))
+
+    @cached_property
+    def per_user(self) -> pd.DataFrame:
+        """The test metrics of every user: ``user``, then a column a metric."""
+        return pd.read_parquet(self.path / "per_user.parquet")
+
+    @property
+    def columns(self) -> Columns:
+        """What the columns were called in the training data."""
+        data = self.experiment["data"]
+        return Columns(data["user"], data["item"], data["time"])
+
+    def recommend(self, histories: Any, k: int = 10, *, filter_seen: bool = True, batch_size: int = 256) -> pd.DataFrame:
+        """The k best items for every user of a frame of histories (columns as in training) or of Interactions.
+
+        Users may be new. Items that the model does not know are counted, reported by a warning and skipped; a user with
+        no known item gets no rows and is counted, too. Without a time column, row order is the order of time.
+
+        Returns: a frame ``user, item, rank, score`` in the order of user ids; rank 1 is best. Users get fewer than ``k``
+        rows where the catalogue has no more items to offer.
+        Raises: ValueError for k < 1 and as ``Interactions.from_dataframe``.
+        """
+        known = self._known(self._histories(histories))
+        topk = TopK(self.model, seed=self.experiment["seed"])
+        parts = []
+        numbers = np.unique(known.user)
+        for first in range(0, len(numbers), batch_size):
+            users = numbers[first : first + batch_size]
+            items = torch.from_numpy(known.padded(users))
+            # whoever they are in training, these users are nobody here: number 0
+            query = Query(History(items, torch.zeros(len(users), dtype=torch.long)), exclude=items if filter_seen else None)
+            ranking = topk.recommend(query, k)
+            parts.append(_frame(ranking.items.numpy(), ranking.scores.numpy(), known.users.originals(users), self.items))
+        return (
+            pd.concat(parts, ignore_index=True)
+            if parts
+            else _frame(np.zeros((0, k), int), np.zeros((0, k)), known.users.ids[:0], self.items)
+        )
+
+    def _histories(self, histories: Any) -> Interactions:
+        if isinstance(histories, Interactions):
+            return histories
+        user, item, time = self.columns
+        present = getattr(histories, "columns", None)
+        if time is not None and present is not None and time not in list(present):
+            time = None
+        return Interactions.from_dataframe(histories, user=user, item=item, time=time, name="the frame of histories")
+
+    def _known(self, data: Interactions) -> Interactions:
+        """The same histories under the model's item numbers, without items that it does not know."""
+        number = self.items.numbers(data.items.ids, "item")[data.item - 1]
+        unknown = number == 0
+        if unknown.any():
+            strange = data.items.ids[np.unique(data.item[unknown])[:3] - 1]
+            without = data.n_users - len(np.unique(data.user[~unknown]))
+            warnings.warn(
+                f"{unknown.sum()} of {len(data)} interactions name items that the model does not know (such as "
+                f"{', '.join(map(repr, strange.tolist()))}) and were skipped; {without} users have no other and get no recommendations",
+                stacklevel=3,
+            )
+        kept = data.where(~unknown)
+        return Interactions(kept.user, number[~unknown], kept.time, kept.clock, None, kept.users, self.items, kept.name)
+
+
+def _frame(items: np.ndarray, scores: np.ndarray, users: np.ndarray, vocabulary: Vocabulary) -> pd.DataFrame:
+    row, column = np.nonzero(items)
+    return pd.DataFrame(
+        {"user": users[row], "item": vocabulary.originals(items[row, column]), "rank": column + 1, "score": scores[row, column]}
+    )
+
+
+def _experiment(path: Path) -> dict[str, Any]:
+    if not (path / "experiment.yaml").is_file():
+        raise FileNotFoundError(f"{path} is not a run: it has no experiment.yaml")
+    missing = [name for name in FILES if not (path / name).is_file()]
+    if missing:
+        raise ValueError(f"{path} is not a complete run: it lacks {', '.join(missing)}")
+    content = yaml.safe_load((path / "experiment.yaml").read_text())
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        found = content.get("format") if isinstance(content, dict) else None
+        raise ValueError(
+            f"{path} has format {found}, and this recpref reads format {FORMAT}; train it again or use the version that wrote it"
+        )
+    return content
+
+
+def _read_vocabulary(path: Path) -> Vocabulary:
+    frame = pd.read_parquet(path)
+    features = frame.drop(columns="id")
+    return Vocabulary(frame["id"].to_numpy(), features if len(features.columns) else None)
+
+
+def _write_vocabulary(vocabulary: Vocabulary, path: Path) -> None:
+    features = vocabulary.features if vocabulary.features is not None else pd.DataFrame(index=range(len(vocabulary)))
+    pd.concat([pd.DataFrame({"id": vocabulary.ids}), features.drop(columns="id", errors="ignore")], axis=1).to_parquet(path)
+
+
+def save(place: Path, content: dict[str, Any], model: nn.Module, data: Interactions, metrics: dict[str, Any], report: Report) -> None:
+    """Writes everything that ``Run.load`` needs, and the per-user values, into ``place``."""
+    facts = {"n_items": data.n_items, "n_users": data.n_users}
+    head = {"format": FORMAT, "data_digest": data.digest, "facts": facts}
+    (place / "experiment.yaml").write_text(yaml.safe_dump({**head, **content}, sort_keys=False))
+    (place / "environment.json").write_text(json.dumps(environment(), indent=1))
+    (place / "metrics.json").write_text(json.dumps(metrics, indent=1))
+    report.per_user.to_parquet(place / "per_user.parquet")
+    save_file({name: value.contiguous().clone() for name, value in model.state_dict().items()}, place / "model.safetensors")
+    _write_vocabulary(data.items, place / "items.parquet")
+    _write_vocabulary(data.users, place / "users.parquet")
+
+
+@contextmanager
+def workplace(path: Path) -> Iterator[Path]:
+    """A folder beside ``path`` that takes its place, replacing what was there, once all went well, and is removed if not."""
+    place = path.with_name(f".{path.name}-{os.getpid()}")
+    try:
+        place.mkdir(parents=True)
+        yield place
+        old = path.with_name(f".{path.name}-{os.getpid()}-old")
+        if path.exists():
+            path.rename(old)
+        place.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Samplers: what the positives of a batch are compared with. Chosen by ``sampler=NAME``."""

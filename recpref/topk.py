@@ -1,0 +1,65 @@
+"""TopK: the one way in which a model with user states and an item table becomes a recommender."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from recpref.types import PAD, Query, Ranking, Retriever
+
+
+class TopK:
+    """Exact retrieval by inner product. Ties are broken by a seeded permutation of the items, so that a model which
+    scores everything alike is at chance and not at "the first ids".
+
+    ``permutation`` [V + 1] gives each item its place among equals.
+    """
+
+    def __init__(self, model: Retriever, *, seed: int = 0):
+        self.model = model
+        n_columns = len(model.table()[1])
+        self.order = torch.randperm(n_columns, generator=torch.Generator().manual_seed(seed))
+
+    @torch.inference_mode()
+    def recommend(self, query: Query, k: int) -> Ranking:
+        """Shapes: [B, k]; PAD and -inf fill places for which no item is left.
+
+        Raises: ValueError for k < 1 and FloatingPointError where the model returns NaN.
+        """
+        if k < 1:
+            raise ValueError(f"k={k} must be at least 1")
+        scores = self.scores(query)
+        if query.exclude is not None:
+            scores.scatter_(1, query.exclude, -torch.inf)
+        if query.candidates is not None:
+            allowed = torch.zeros_like(scores, dtype=torch.bool).scatter_(1, query.candidates, True)
+            scores.masked_fill_(~allowed, -torch.inf)
+        scores[:, PAD] = -torch.inf
+        return self._best(scores, k)
+
+    def scores(self, query: Query, items: Int[Tensor, "B C"] | None = None) -> Float[Tensor, "B C"]:
+        """The scores of ``items``, or of the whole catalogue (C = V + 1)."""
+        state = self.model.state(query.history)
+        vectors, bias = self.model.table()
+        scores = torch.addmm(bias, state, vectors.T)
+        if bool(scores.isnan().any()):
+            raise FloatingPointError("the model returned NaN scores; its training has diverged")
+        return scores if items is None else scores.gather(1, items)
+
+    def _best(self, scores: Float[Tensor, "B V+1"], k: int) -> Ranking:
+        order = self.order.to(scores.device)
+        shuffled = scores[:, order]
+        width = min(k, shuffled.shape[1])
+        best = shuffled.topk(width, dim=1)
+        # topk leaves open which of several equal scores it takes: where the last place is tied, sort the whole row
+        tied = (shuffled >= best.values[:, -1:]).sum(1) > width
+        places = best.indices.where(~tied[:, None], 0)
+        places[tied] = shuffled[tied].argsort(dim=1, descending=True, stable=True)[:, :width]
+        places = places.sort(1).values  # then order equal scores by place
+        by_score = shuffled.gather(1, places).argsort(dim=1, descending=True, stable=True)
+        items = order[places.gather(1, by_score)]
+        values = scores.gather(1, items)
+        items = items.masked_fill(values == -torch.inf, PAD)
+        fill = (0, k - width)
+        return Ranking(torch.nn.functional.pad(items, fill), torch.nn.functional.pad(values, fill, value=-torch.inf))
