@@ -7,11 +7,12 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Int, Int64
+from torch import Tensor
 
 from recpref.data.interactions import Interactions
 from recpref.data.randomness import Draw, seed_of
-from recpref.data.windows import Spans, longest
+from recpref.data.windows import Spans
 from recpref.types import PAD, Batch, History
 
 JITTER = 0.1  # rows whose lengths differ by less than about this share may share a batch
@@ -23,6 +24,8 @@ class Examples(Protocol):
     causal: bool
 
     def spans(self, offsets: Int64[np.ndarray, " U1"]) -> Spans: ...
+
+    def cut(self, spans: Spans, draw: Draw) -> Spans: ...
 
     def __call__(self, history: History, draw: Draw) -> Batch: ...
 
@@ -48,33 +51,32 @@ class Batches:
     """
 
     def __init__(self, train: Interactions, examples: Examples, *, batch_size: int, seed: int, epoch: Callable[[], int]):
-        spans = examples.spans(train.offsets)
-        if not len(spans.start):
+        self.spans = examples.spans(train.offsets)
+        if not len(self.spans.start):
             raise ValueError(f"{train!r} leaves no sequence to train on: every history is too short")
         self.item, self.user = torch.from_numpy(train.item.copy()), torch.from_numpy(train.user.copy())
-        self.start, self.stop = torch.from_numpy(spans.start), torch.from_numpy(spans.stop)
         self.examples, self.batch_size, self.seed, self.epoch = examples, batch_size, seed, epoch
-        self.longest = longest(spans)
 
     def __len__(self) -> int:
-        return -(-len(self.start) // self.batch_size)
+        return -(-len(self.spans.start) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
         epoch = self.epoch()
-        for rows in self.rows(epoch):
-            yield self.examples(self.history(rows), Draw(self.seed, epoch, rows))
+        every = torch.arange(len(self.spans.start))
+        spans = self.examples.cut(self.spans, Draw(self.seed, epoch, every))
+        start, stop = torch.from_numpy(spans.start), torch.from_numpy(spans.stop)
+        for rows in self.rows(stop - start, epoch):
+            yield self.examples(self.history(start[rows], stop[rows]), Draw(self.seed, epoch, rows))
 
-    def rows(self, epoch: int) -> list[torch.Tensor]:
+    def rows(self, length: Int[Tensor, " R"], epoch: int) -> list[Tensor]:
         """The row numbers of each batch of an epoch; every row stands in exactly one."""
         rng = torch.Generator().manual_seed(seed_of(self.seed, epoch))
-        length = self.stop - self.start
         order = torch.argsort(length * (1 + JITTER * torch.rand(len(length), generator=rng)), stable=True)
         batches = order.split(self.batch_size)
         return [batches[i] for i in torch.randperm(len(batches), generator=rng)]
 
-    def history(self, rows: torch.Tensor) -> History:
-        """The items of these rows, left-padded. Shapes: [B, longest of them]."""
-        start, stop = self.start[rows], self.stop[rows]
+    def history(self, start: Int[Tensor, " B"], stop: Int[Tensor, " B"]) -> History:
+        """The items of these spans, left-padded. Shapes: [B, longest of them]."""
         columns = torch.arange(int((stop - start).max()))
         index = stop[:, None] - len(columns) + columns
         items = torch.where(index >= start[:, None], self.item[index.clamp(min=0)], PAD)

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int64
 
+from recpref.data.randomness import Draw
+
 
 class Spans(NamedTuple):
     """Row r is ``items[start[r]:stop[r]]`` of the flat array, all of one user."""
@@ -33,6 +35,15 @@ def sliding(offsets: Int64[np.ndarray, " U1"], size: int, stride: int) -> Spans:
     return Spans(start, np.minimum(start + size, last[user]))
 
 
-def longest(spans: Spans) -> int:
-    """The length of the longest row; 0 where there is none."""
-    return int((spans.stop - spans.start).max(initial=0))
+def cropped(spans: Spans, share: float, shortest: int, draw: Draw) -> Spans:
+    """The same rows, a ``share`` of which (drawn anew for each epoch) end at a random item, never below ``shortest`` items.
+
+    A history that always ends at the same item is memorised place by place; one that ends anywhere teaches what follows
+    what. Rows shorter than ``shortest`` stay whole.
+    """
+    if not share:
+        return spans
+    chance, where = draw.uniform(2, stream=1).numpy().T
+    spare = np.maximum(spans.stop - spans.start - shortest, 0)
+    cut = (where * (spare + 1)).astype(np.int64)
+    return Spans(spans.start, spans.stop - np.where(chance < share, cut, 0))

@@ -12,30 +12,44 @@ import torch
 from jaxtyping import Int64
 
 from recpref.data.randomness import Draw
-from recpref.data.windows import Spans, sliding
+from recpref.data.windows import Spans, cropped, sliding
 from recpref.types import PAD, Batch, History
 
 __all__ = ["Cloze"]
 
 
 class Cloze:
-    """``stride`` is a share of the window, ``last_ratio`` the share of rows that hide only their last item.
+    """``stride`` is a share of the window, ``last_ratio`` the share of rows that hide only their last item, ``crop`` the
+    share of rows that end at a random earlier item (0 as published).
 
-    Raises: ValueError for ratios outside (0, 1] (``last_ratio`` may be 0).
+    Raises: ValueError for ratios outside (0, 1] (``last_ratio`` and ``crop`` may be 0).
     """
 
     causal = False
 
-    def __init__(self, n_items: int, max_len: int, *, mask_ratio: float = 0.2, last_ratio: float = 1 / 11, stride: float = 0.5):
-        for name, value, low in (("mask_ratio", mask_ratio, 1e-9), ("last_ratio", last_ratio, 0.0), ("stride", stride, 1e-9)):
-            if not low <= value <= 1:
-                raise ValueError(f"examples.{name}={value} must lie in {'[' if low == 0 else '('}0, 1]")
+    def __init__(
+        self,
+        n_items: int,
+        max_len: int,
+        *,
+        mask_ratio: float = 0.2,
+        last_ratio: float = 1 / 11,
+        stride: float = 0.5,
+        crop: float = 0.0,
+    ):
+        for name, value in (("mask_ratio", mask_ratio), ("last_ratio", last_ratio), ("stride", stride), ("crop", crop)):
+            if not 0 <= value <= 1 or (value == 0 and name in ("mask_ratio", "stride")):
+                raise ValueError(f"examples.{name}={value} must be a share, at most 1 and not below 0")
         self.mask_id, self.max_len = n_items + 1, max_len
-        self.mask_ratio, self.last_ratio, self.stride = mask_ratio, last_ratio, stride
+        self.mask_ratio, self.last_ratio, self.stride, self.crop = mask_ratio, last_ratio, stride, crop
 
     def spans(self, offsets: Int64[np.ndarray, " U1"]) -> Spans:
         """Windows over each user's history."""
         return sliding(offsets, self.max_len, max(1, int(self.stride * self.max_len)))
+
+    def cut(self, spans: Spans, draw: Draw) -> Spans:
+        """The rows of one epoch."""
+        return cropped(spans, self.crop, 1, draw)
 
     def __call__(self, history: History, draw: Draw) -> Batch:
         """Shapes: items [B, L] -> masked items [B, L] and targets [B, L], PAD where nothing is hidden."""

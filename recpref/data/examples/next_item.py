@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from recpref.data.randomness import Draw
-from recpref.data.windows import Spans, sliding
+from recpref.data.windows import Spans, cropped, sliding
 from recpref.types import Batch, History
 
 __all__ = ["NextItem"]
@@ -18,16 +18,18 @@ __all__ = ["NextItem"]
 
 class NextItem:
     """``stride`` is the step between windows as a share of the window; 0 keeps only the newest one.
+    ``crop`` is the share of rows that end at a random earlier item.
 
-    Raises: ValueError for a stride outside [0, 1].
+    Raises: ValueError for a share outside [0, 1].
     """
 
     causal = True
 
-    def __init__(self, max_len: int, *, stride: float = 0.5):
-        if not 0 <= stride <= 1:
-            raise ValueError(f"examples.stride={stride} must lie in [0, 1]")
-        self.max_len, self.stride = max_len, stride
+    def __init__(self, max_len: int, *, stride: float = 0.5, crop: float = 0.0):
+        for name, value in (("stride", stride), ("crop", crop)):
+            if not 0 <= value <= 1:
+                raise ValueError(f"examples.{name}={value} must lie in [0, 1]")
+        self.max_len, self.stride, self.crop = max_len, stride, crop
 
     def spans(self, offsets: Int64[np.ndarray, " U1"]) -> Spans:
         """Windows of up to ``max_len`` inputs and one more target; a history of one item teaches nothing and is left out."""
@@ -38,6 +40,10 @@ class NextItem:
             spans = Spans(spans.start[newest], spans.stop[newest])
         useful = spans.stop - spans.start > 1
         return Spans(spans.start[useful], spans.stop[useful])
+
+    def cut(self, spans: Spans, draw: Draw) -> Spans:
+        """The rows of one epoch."""
+        return cropped(spans, self.crop, 2, draw)
 
     def __call__(self, history: History, draw: Draw) -> Batch:
         """Shapes: items [B, L + 1] -> inputs [B, L] and targets [B, L]."""
