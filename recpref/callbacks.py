@@ -81,7 +81,9 @@ def quiet() -> Iterator[None]:
 class Lines(pl.Callback):
     """A line a validation, where there is no terminal to draw a progress bar on."""
 
-    def on_validation_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1):
+            return
         shown = {name: float(value) for name, value in trainer.callback_metrics.items() if name in SHOWN}
         print(f"epoch {trainer.current_epoch + 1:4d}  " + "  ".join(f"{name} {value:.4f}" for name, value in shown.items()), flush=True)
 

@@ -91,9 +91,10 @@ def _trained(content: dict[str, Any], model: Any, split: Split, facts: dict[str,
     examples = _component(content, "examples", facts | {"max_len": content["model"].get("max_len", 0)})
     _refuse_mismatch(content, examples, model)
     batches = Data(split, examples, Loader(**content["loader"]), module.evaluation, seed=content["seed"])
-    trainer = trainer_for(place, Stopping(**content["stopping"]), content["trainer"])
-    with graceful_interrupt(trainer) as interrupted, quiet():
-        trainer.fit(module, batches)
+    with quiet():
+        trainer = trainer_for(place, Stopping(**content["stopping"]), content["trainer"])
+        with graceful_interrupt(trainer) as interrupted:
+            trainer.fit(module, batches)
     epochs = trainer.current_epoch
     best = epochs
     if path := trainer.checkpoint_callback.best_model_path:
