@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from types import FrameType
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks import EarlyStopping, RichProgressBar
 
 METRIC = "valid/ndcg@10"
 SHOWN = ("train/loss", METRIC)
@@ -23,13 +24,17 @@ SHOWN = ("train/loss", METRIC)
 class Stopping:
     """Validate every ``every`` epochs; stop after ``patience`` validations without a better NDCG@10.
 
-    Raises: ValueError for numbers below 1.
+    Every ``save_seconds`` the state of training is saved, so that ``resume=`` can continue it after a crash.
+
+    Raises: ValueError for numbers below 1, or a negative time.
     """
 
-    def __init__(self, *, every: int = 4, patience: int = 10):
+    def __init__(self, *, every: int = 4, patience: int = 10, save_seconds: float = 60.0):
         if every < 1 or patience < 1:
             raise ValueError(f"stopping.every={every} and stopping.patience={patience} must be at least 1")
-        self.every, self.patience = every, patience
+        if save_seconds < 0:
+            raise ValueError(f"stopping.save_seconds={save_seconds} must not be negative")
+        self.every, self.patience, self.save_seconds = every, patience, save_seconds
 
 
 def still_rising(validations: Sequence[float]) -> bool:
@@ -44,23 +49,70 @@ def still_rising(validations: Sequence[float]) -> bool:
 
 @contextmanager
 def graceful_interrupt(trainer: Any) -> Iterator[threading.Event]:
-    """The first Ctrl-C ends training after the batch, so that the best model is kept and the run written; a second one
-    interrupts at once. Yields an event that is set once that happened."""
+    """Ctrl-C or SIGTERM ends training after the batch, so that the best model is kept and the run written; a second
+    Ctrl-C interrupts at once. Yields an event that is set once that happened."""
     interrupted = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield interrupted
         return
 
     def stop(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, previous)
+        signal.signal(signal.SIGINT, previous[signal.SIGINT])
         trainer.should_stop = True
         interrupted.set()
 
-    previous = signal.signal(signal.SIGINT, stop)
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield interrupted
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+class KeepBest(pl.Callback):
+    """Keeps the weights of the best validation, in memory and inside every saved state: one file says everything."""
+
+    def __init__(self) -> None:
+        self.score, self.epoch = -1.0, 0
+        self.weights: dict[str, Any] = {}
+
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        score = float(trainer.callback_metrics[METRIC])
+        if score > self.score:
+            self.score, self.epoch = score, trainer.current_epoch + 1
+            self.weights = {name: value.detach().cpu().clone() for name, value in module.state_dict().items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"score": self.score, "epoch": self.epoch, "weights": self.weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.score, self.epoch, self.weights = state["score"], state["epoch"], state["weights"]
+
+
+class SaveState(pl.Callback):
+    """Saves the state of training now and then: between two batches of an epoch, or when an epoch is over.
+
+    Never once training is being stopped: the state is then no longer one that an uninterrupted training goes through.
+    """
+
+    def __init__(self, path: Path, seconds: float):
+        self.path, self.seconds, self.last = path, seconds, time.monotonic()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int) -> None:
+        if index + 1 < trainer.num_training_batches:
+            self.save(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self.save(trainer)
+
+    def save(self, trainer: pl.Trainer) -> None:
+        """Writes the state where it is due, in one step: a kill leaves the old state or the new one."""
+        if trainer.should_stop or time.monotonic() - self.last < self.seconds:
+            return
+        partial = self.path.with_suffix(".partial")
+        trainer.save_checkpoint(partial)
+        partial.replace(self.path)
+        self.last = time.monotonic()
 
 
 @contextmanager
@@ -88,11 +140,12 @@ class Lines(pl.Callback):
         print(f"epoch {trainer.current_epoch + 1:4d}  " + "  ".join(f"{name} {value:.4f}" for name, value in shown.items()), flush=True)
 
 
-def callbacks(stopping: Stopping, folder: Path) -> list[pl.Callback]:
-    """Early stopping, the best checkpoint, and what shows progress."""
-    bar = RichProgressBar(leave=False) if sys.stderr.isatty() else Lines()
+def callbacks(stopping: Stopping, state: Path, *, validated: bool) -> list[pl.Callback]:
+    """The best weights and early stopping where there is validation, what shows progress, and at last the saved state,
+    which holds the others'."""
+    early = EarlyStopping(monitor=METRIC, mode="max", patience=stopping.patience, check_on_train_epoch_end=False)
     return [
-        EarlyStopping(monitor=METRIC, mode="max", patience=stopping.patience, check_on_train_epoch_end=False),
-        ModelCheckpoint(folder, filename="best", monitor=METRIC, mode="max", save_top_k=1, save_weights_only=True),
-        bar,
+        *([KeepBest(), early] if validated else []),
+        RichProgressBar(leave=False) if sys.stderr.isatty() else Lines(),
+        SaveState(state, stopping.save_seconds),
     ]

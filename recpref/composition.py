@@ -184,6 +184,11 @@ def _one_line(error: Exception, pairs: dict[str, Any]) -> str:
     return f"{key}={pairs[key]}: {reason}" if key else reason
 
 
+def options_in(section: dict[str, Any]) -> dict[str, Any]:
+    """A section's options, without the name of what they belong to."""
+    return {key: value for key, value in section.items() if key not in ("name", "source")}
+
+
 def digest(content: dict[str, Any], data_digest: str) -> str:
     """Eight characters that stand for an experiment on this data, whatever the seed and wherever it is saved."""
     same = {key: value for key, value in content.items() if key not in ("seed", "out")}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -10,115 +9,114 @@ from typing import Any
 import torch
 
 from recpref import components
-from recpref.callbacks import Stopping, graceful_interrupt, quiet, still_rising
-from recpref.composition import compose, digest
+from recpref.callbacks import Stopping
+from recpref.composition import chosen, compose, digest, options_in
+from recpref.continuation import agree, experiment_to_continue
 from recpref.data.batches import Examples, Loader
 from recpref.data.cards import open_data
-from recpref.data.heldout import Split
+from recpref.data.heldout import Heldout, Split
 from recpref.data.interactions import Interactions
-from recpref.evaluation import Evaluation
+from recpref.evaluation import Evaluation, Report
 from recpref.optimizer import Optimizer
 from recpref.plots import training_curve
-from recpref.run import Run, save, workplace
+from recpref.run import Run, describe, save
 from recpref.topk import TopK
-from recpref.training import Data, Training, trainer_for
+from recpref.training import Course, Data, Training, train
+from recpref.workplace import STATE, workplace
 
 
-def fit(*overrides: str, data: Interactions | str | None = None) -> Run:
+def fit(*overrides: str, data: Interactions | str | None = None, resume: str | Path | None = None) -> Run:
     """Trains, evaluates and saves: ``fit("model=bert4rec", "trainer.max_epochs=50", data="ml_100k")``.
 
     ``data`` is a card's name, the path of a file or folder, or Interactions; it may also stand among the overrides.
-    Ctrl-C ends training and keeps the best model so far.
+    Ctrl-C ends training and keeps the best model so far. ``resume`` is the folder of a run whose training was
+    interrupted or killed; it continues to the same weights as an uninterrupted one, with the same data and options.
 
     Raises: ValueError for anything wrong with names, options or data; nothing is written then.
     """
-    content = compose([*overrides, *([f"data={data}"] if isinstance(data, str) else [])])
+    overrides = (*overrides, f"data={data}") if isinstance(data, str) else overrides
+    content = compose(overrides) if resume is None else experiment_to_continue(Path(resume), chosen(overrides))
     interactions = data if isinstance(data, Interactions) else opened(content["data"])
     if isinstance(data, Interactions):  # there is nowhere to read it from again
         content["data"].update(name=data.name, source="frame", **data.columns._asdict())
-    split = components.build(components.find("split", content["split"]["name"]), _options(content, "split"), {})(interactions)
-    with torch.random.fork_rng():
-        torch.manual_seed(content["seed"])
-        return _fitted(content, interactions, split)
-
-
-def opened(section: dict[str, Any]) -> Interactions:
-    """The data that an experiment's ``data`` section names. Raises: ValueError where it names none."""
-    if section["name"] is None:
-        raise ValueError("no data was named; say data=ml_100k or data=path/to/interactions.csv")
-    return open_data(section["name"], **{key: value for key, value in section.items() if key != "name"})
-
-
-def _options(content: dict[str, Any], section: str) -> dict[str, Any]:
-    return {key: value for key, value in content[section].items() if key != "name"}
-
-
-def _component(content: dict[str, Any], kind: str, facts: dict[str, Any]) -> Any:
-    return components.build(components.find(kind, content[kind]["name"]), _options(content, kind), facts)
-
-
-def model_of(content: dict[str, Any], facts: dict[str, Any]) -> Any:
-    """The model that an experiment describes, not yet trained."""
-    return _component(content, "model", facts)
-
-
-def evaluation_of(content: dict[str, Any], **changes: Any) -> Evaluation:
-    """The protocol that an experiment describes, with every metric there is."""
-    metrics = {name: components.find("metric", name) for name in components.names("metric")}
-    return Evaluation(changes.pop("metrics", metrics), **{**_options(content, "evaluation"), **changes})
-
-
-def _fitted(content: dict[str, Any], data: Interactions, split: Split) -> Run:
-    facts = {"n_items": data.n_items, "n_users": data.n_users, "item_counts": split.train.item_counts, "train": split.train}
-    model = model_of(content, facts)
-    evaluation = evaluation_of(content)
-    path = Path(content["out"]) / data.slug / content["model"]["name"] / f"{digest(content, data.digest)}-s{content['seed']}"
-    with workplace(path) as place:
-        start = time.perf_counter()
-        course = _trained(content, model, split, facts, place) if not hasattr(model, "fit") else model.fit(split.train) or {}
-        course["train/seconds"] = time.perf_counter() - start
-        course["train/parameters"] = sum(parameter.numel() for parameter in model.parameters())
-        topk = TopK(model.eval().cpu(), seed=content["seed"])
-        reports = {name: evaluation(topk, heldout) for name, heldout in (("valid", split.valid), ("test", split.test))}
-        metrics = {f"{name}/{key}": value for name, report in reports.items() for key, value in report.means.items()}
-        save(place, content, model, data, metrics | course, reports["test"])
+    path = (
+        Path(content["out"]) / interactions.slug / content["model"]["name"] / f"{digest(content, interactions.digest)}-s{content['seed']}"
+    )
+    if resume is not None:
+        agree(Path(resume), path, interactions)
+        path = Path(resume)
+    split = _component(content, "split", {})(interactions)
+    with torch.random.fork_rng(), workplace(path, resume=resume is not None) as place:
+        describe(place, content, interactions)
+        _fitted(content, interactions, split, place)
     return Run.load(path, trust=content["model"]["name"])
 
 
-def _trained(content: dict[str, Any], model: Any, split: Split, facts: dict[str, Any], place: Path) -> dict[str, Any]:
-    """Trains ``model`` in place, leaves it with its best weights, and tells how it went."""
+def opened(section: dict[str, Any]) -> Interactions:
+    """The data that an experiment's ``data`` section names.
+
+    Raises: ValueError where it names none, or a frame, which is nowhere to be read again.
+    """
+    if section["name"] is None:
+        raise ValueError("no data was named; say data=ml_100k or data=path/to/interactions.csv")
+    if section.get("source") == "frame":
+        raise ValueError(f"the run was trained on a frame ({section['name']}), which is not kept with it; pass it again as data")
+    return open_data(section["name"], **options_in(section))
+
+
+def _component(content: dict[str, Any], kind: str, facts: dict[str, Any]) -> Any:
+    return components.build(components.find(kind, content[kind]["name"]), options_in(content[kind]), facts)
+
+
+def evaluation_of(content: dict[str, Any], *, metrics: tuple[str, ...] | None = None, **changes: Any) -> Evaluation:
+    """The protocol that an experiment describes, with every metric there is or those named."""
+    found = {name: components.find("metric", name) for name in metrics or components.names("metric")}
+    return Evaluation(found, **{**content["evaluation"], **changes})
+
+
+def _fitted(content: dict[str, Any], data: Interactions, split: Split, place: Path) -> None:
+    """Trains, evaluates, and writes all there is to know into ``place``."""
+    start = time.perf_counter()
+    model, course = _trained(content, split.train, split.valid, place)
+    facts: dict[str, Any] = course.facts | {"train/seconds": time.perf_counter() - start, "train/parameters": _size(model)}
+    evaluation = evaluation_of(content)
+    reports = {name: _report(content, model, evaluation, heldout) for name, heldout in (("valid", split.valid), ("test", split.test))}
+    metrics = {f"{name}/{key}": value for name, report in reports.items() for key, value in report.means.items()}
+    if not course.interrupted:
+        (place / STATE).unlink(missing_ok=True)
+    save(place, model, data, metrics | facts, reports["test"])
+
+
+def _size(model: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _report(content: dict[str, Any], model: Any, evaluation: Evaluation, heldout: Heldout) -> Report:
+    return evaluation(TopK(model, seed=content["seed"]), heldout)
+
+
+def _trained(content: dict[str, Any], rows: Interactions, valid: Heldout, place: Path) -> tuple[Any, Course]:
+    """A model trained on ``rows``, with the weights of its best validation, and how training went."""
+    facts = {"n_items": rows.n_items, "n_users": rows.n_users, "item_counts": rows.item_counts, "train": rows}
+    torch.manual_seed(content["seed"])
+    model = _component(content, "model", facts)
+    if hasattr(model, "fit"):
+        model.fit(rows)
+        return model.eval(), Course()
     module = _module(content, model, facts)
     examples = _component(content, "examples", facts | {"max_len": content["model"].get("max_len", 0)})
     _refuse_mismatch(content, examples, model)
-    batches = Data(split, examples, Loader(**content["loader"]), module.evaluation, seed=content["seed"])
-    with quiet():
-        trainer = trainer_for(place, Stopping(**content["stopping"]), content["trainer"])
-        with graceful_interrupt(trainer) as interrupted:
-            trainer.fit(module, batches)
-    epochs = trainer.current_epoch
-    best = epochs
-    if path := trainer.checkpoint_callback.best_model_path:
-        checkpoint = torch.load(path, weights_only=True, map_location="cpu")
-        module.load_state_dict(checkpoint["state_dict"])
-        best = checkpoint["epoch"] + 1
-    shutil.rmtree(place / "checkpoints", ignore_errors=True)
-    training_curve(
-        place / "logs" / "metrics.csv", place / "curve.png", title=f"{content['model']['name']} on {split.train.name}", best_epoch=best
-    )
-    ran_out = not interrupted.is_set() and not trainer.early_stopping_callback.stopped_epoch
-    return {
-        "train/epochs": epochs,
-        "train/best_epoch": best,
-        "train/interrupted": interrupted.is_set(),
-        "train/underfit": ran_out and still_rising(module.validations),
-    }
+    batches = Data(rows, valid, examples, Loader(**content["loader"]), module.evaluation, seed=content["seed"])
+    course = train(module, batches, Stopping(**content["stopping"]), content["trainer"], place)
+    title = f"{content['model']['name']} on {rows.name}"
+    training_curve(course.validations, course.losses, place / "curve.png", title=title, best_epoch=course.best_epoch)
+    return model.eval().cpu(), course
 
 
 def _module(content: dict[str, Any], model: Any, facts: dict[str, Any]) -> Training:
     facts = facts | {kind: _component(content, kind, facts) for kind in ("loss", "sampler")}
-    watched = {name: components.find("metric", name) for name in ("ndcg", "hr")}
-    evaluation = evaluation_of(content, ks=(10,), metrics=watched)
-    return Training(model, _component(content, "objective", facts), Optimizer(**content["optimizer"]), evaluation, seed=content["seed"])
+    watched = evaluation_of(content, metrics=("ndcg", "hr"), ks=(10,))
+    return Training(model, _component(content, "objective", facts), Optimizer(**content["optimizer"]), watched, seed=content["seed"])
 
 
 def _refuse_mismatch(content: dict[str, Any], examples: Examples, model: Any) -> None:

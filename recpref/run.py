@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -161,30 +157,18 @@ def _write_vocabulary(vocabulary: Vocabulary, path: Path) -> None:
     pd.concat([pd.DataFrame({"id": vocabulary.ids}), features.drop(columns="id", errors="ignore")], axis=1).to_parquet(path)
 
 
-def save(place: Path, content: dict[str, Any], model: nn.Module, data: Interactions, metrics: dict[str, Any], report: Report) -> None:
-    """Writes everything that ``Run.load`` needs, and the per-user values, into ``place``."""
+def describe(place: Path, content: dict[str, Any], data: Interactions) -> None:
+    """Writes the experiment into ``place``: what training continues from, and what ``Run.load`` builds the model by."""
     facts = {"n_items": data.n_items, "n_users": data.n_users}
     head = {"format": FORMAT, "data_digest": data.digest, "facts": facts}
     (place / "experiment.yaml").write_text(yaml.safe_dump({**head, **content}, sort_keys=False))
+
+
+def save(place: Path, model: nn.Module, data: Interactions, metrics: dict[str, Any], report: Report) -> None:
+    """Writes everything else that ``Run.load`` needs, and the per-user values, into ``place``."""
     (place / "environment.json").write_text(json.dumps(environment(), indent=1))
     (place / "metrics.json").write_text(json.dumps(metrics, indent=1))
     report.per_user.to_parquet(place / "per_user.parquet")
     save_file({name: value.contiguous().clone() for name, value in model.state_dict().items()}, place / "model.safetensors")
     _write_vocabulary(data.items, place / "items.parquet")
     _write_vocabulary(data.users, place / "users.parquet")
-
-
-@contextmanager
-def workplace(path: Path) -> Iterator[Path]:
-    """A folder beside ``path`` that takes its place, replacing what was there, once all went well, and is removed if not."""
-    place = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
-        place.mkdir(parents=True)
-        yield place
-        old = path.with_name(f".{path.name}-{os.getpid()}-old")
-        if path.exists():
-            path.rename(old)
-        place.rename(path)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(place, ignore_errors=True)

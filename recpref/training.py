@@ -5,21 +5,23 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from torch import Tensor, nn
 
-from recpref.callbacks import METRIC, Stopping, callbacks
+from recpref.callbacks import METRIC, KeepBest, Stopping, callbacks, graceful_interrupt, quiet, still_rising
 from recpref.data.batches import Batches, Examples, Loader
-from recpref.data.heldout import Split
+from recpref.data.heldout import Heldout
+from recpref.data.interactions import Interactions
 from recpref.data.randomness import seed_of
 from recpref.evaluation import Evaluation, Question
 from recpref.optimizer import Optimizer
 from recpref.topk import TopK
 from recpref.types import PAD, Batch, Objective, Step
+from recpref.workplace import STATE
 
 
 class Training(pl.LightningModule):
@@ -36,7 +38,8 @@ class Training(pl.LightningModule):
             self.objective = objective  # its parameters train, too
         else:
             self.__dict__["objective"] = objective
-        self.validations: list[float] = []
+        self.losses: list[dict[str, float]] = []
+        self.validations: list[dict[str, float]] = []
         self.hits: list[Tensor] = []
         self.relevant: list[Tensor] = []
 
@@ -52,6 +55,9 @@ class Training(pl.LightningModule):
         self.log_dict({f"train/{name}": value for name, value in logs.items()}, on_step=False, on_epoch=True, batch_size=int(count))
         return loss
 
+    def on_train_epoch_end(self) -> None:
+        self.losses.append({"epoch": self.current_epoch + 1.0, "train/loss": float(self.trainer.callback_metrics["train/loss"])})
+
     def on_validation_epoch_start(self) -> None:
         self.hits, self.relevant = [], []
         self.topk = TopK(self.model, seed=self.seed)
@@ -66,7 +72,13 @@ class Training(pl.LightningModule):
         means = {f"valid/{name}": value.mean().float() for name, value in values.items()}
         self.log_dict({name: mean for name, mean in means.items() if name != METRIC})
         self.log(METRIC, means[METRIC], prog_bar=True)
-        self.validations.append(float(means[METRIC]))
+        self.validations.append({"epoch": self.current_epoch + 1.0, **{name: float(mean) for name, mean in means.items()}})
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["losses"], checkpoint["validations"] = self.losses, self.validations
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.losses, self.validations = checkpoint["losses"], checkpoint["validations"]
 
     def configure_optimizers(self) -> Any:
         optimizer, schedule = self.optimizer_of(self, self.trainer.estimated_stepping_batches)
@@ -76,43 +88,89 @@ class Training(pl.LightningModule):
 class Data(pl.LightningDataModule):
     """Training batches, and the validation users as questions."""
 
-    def __init__(self, split: Split, examples: Examples, loader: Loader, evaluation: Evaluation, *, seed: int):
+    def __init__(self, rows: Interactions, valid: Heldout, examples: Examples, loader: Loader, evaluation: Evaluation, *, seed: int):
         super().__init__()
-        self.split, self.evaluation = split, evaluation
-        self.batches = Batches(split.train, examples, batch_size=loader.batch_size, seed=seed, epoch=self.epoch)
+        self.valid, self.evaluation = valid, evaluation
+        self.batches = Batches(rows, examples, batch_size=loader.batch_size, seed=seed, place=self.place)
 
-    def epoch(self) -> int:
-        return self.trainer.current_epoch if self.trainer else 0
+    def place(self) -> tuple[int, int]:
+        """The epoch, and how many of its batches are done: more than none where training was resumed inside it."""
+        if self.trainer is None:
+            return 0, 0
+        return self.trainer.current_epoch, self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
 
     def train_dataloader(self) -> Batches:
         return self.batches
 
-    def val_dataloader(self) -> _Questions:
-        return _Questions(self.split, self.evaluation)
+    def val_dataloader(self) -> list[_Questions]:
+        return [_Questions(self.valid, self.evaluation)] if len(self.valid.targets) else []
 
 
 class _Questions:
     """The validation users, as often as asked."""
 
-    def __init__(self, split: Split, evaluation: Evaluation):
-        self.split, self.evaluation = split, evaluation
+    def __init__(self, heldout: Heldout, evaluation: Evaluation):
+        self.heldout, self.evaluation = heldout, evaluation
 
     def __len__(self) -> int:
-        return len(self.evaluation.order(self.split.valid))
+        return len(self.evaluation.order(self.heldout))
 
     def __iter__(self) -> Iterator[Question]:
-        return self.evaluation.questions(self.split.valid)
+        return self.evaluation.questions(self.heldout)
 
 
-def trainer_for(folder: Path, stopping: Stopping, options: dict[str, Any]) -> pl.Trainer:
+class Course(NamedTuple):
+    """How training went. ``losses`` and ``validations`` have a row an epoch they were taken at."""
+
+    epochs: int = 0
+    best_epoch: int = 0
+    interrupted: bool = False
+    underfit: bool = False
+    losses: list[dict[str, float]] = []  # noqa: RUF012
+    validations: list[dict[str, float]] = []  # noqa: RUF012
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What belongs among the metrics of a run; nothing where there was no training by epochs."""
+        if not self.epochs:
+            return {}
+        return {f"train/{name}": getattr(self, name) for name in ("epochs", "best_epoch", "interrupted", "underfit")}
+
+
+def train(module: Training, data: Data, stopping: Stopping, options: dict[str, Any], place: Path) -> Course:
+    """Trains, from the saved state in ``place`` if there is one, and leaves the model with its best weights.
+
+    The best are those of the best validation; without validation, the last.
+    """
+    state = place / STATE
+    with quiet():
+        trainer = trainer_for(place, stopping, options, validated=len(data.valid.targets) > 0)
+        with graceful_interrupt(trainer) as interrupted:
+            trainer.fit(module, datamodule=data, ckpt_path=state if state.is_file() else None, weights_only=True)
+    best = next((callback for callback in trainer.callbacks if isinstance(callback, KeepBest)), None)
+    if best is not None and best.weights:
+        module.load_state_dict(best.weights)
+    early = trainer.early_stopping_callback
+    ran_out = not interrupted.is_set() and not (early and early.stopped_epoch)
+    return Course(
+        epochs=trainer.current_epoch,
+        best_epoch=best.epoch if best is not None and best.weights else trainer.current_epoch,
+        interrupted=interrupted.is_set(),
+        underfit=ran_out and best is not None and still_rising([row[METRIC] for row in module.validations]),
+        losses=module.losses,
+        validations=module.validations,
+    )
+
+
+def trainer_for(folder: Path, stopping: Stopping, options: dict[str, Any], *, validated: bool) -> pl.Trainer:
     """Lightning's trainer with our callbacks, and logs for people (CSV) and for TensorBoard under ``folder/logs``."""
-    bar = sys.stderr.isatty()
     return pl.Trainer(
         **options,
-        callbacks=callbacks(stopping, folder / "checkpoints"),
+        callbacks=callbacks(stopping, folder / STATE, validated=validated),
         logger=[CSVLogger(folder, name="", version="logs"), TensorBoardLogger(folder, name="", version="logs")],
         default_root_dir=folder,
         check_val_every_n_epoch=stopping.every,
-        enable_progress_bar=bar,
+        enable_progress_bar=sys.stderr.isatty(),
         use_distributed_sampler=False,
+        enable_checkpointing=False,
     )

@@ -43,29 +43,29 @@ class Loader:
 
 
 class Batches:
-    """The batches of the epoch that ``epoch()`` names, every time it is iterated over.
+    """The batches of the epoch that ``place()`` names, from the batch that it names, every time it is iterated over.
 
     Rows of similar length share a batch, so that little of it is padding, and which rows do changes in every epoch.
 
     Raises: ValueError where training has no row to learn from.
     """
 
-    def __init__(self, train: Interactions, examples: Examples, *, batch_size: int, seed: int, epoch: Callable[[], int]):
+    def __init__(self, train: Interactions, examples: Examples, *, batch_size: int, seed: int, place: Callable[[], tuple[int, int]]):
         self.spans = examples.spans(train.offsets)
         if not len(self.spans.start):
             raise ValueError(f"{train!r} leaves no sequence to train on: every history is too short")
         self.item, self.user = torch.from_numpy(train.item.copy()), torch.from_numpy(train.user.copy())
-        self.examples, self.batch_size, self.seed, self.epoch = examples, batch_size, seed, epoch
+        self.examples, self.batch_size, self.seed, self.place = examples, batch_size, seed, place
 
     def __len__(self) -> int:
         return -(-len(self.spans.start) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        epoch = self.epoch()
+        epoch, done = self.place()
         every = torch.arange(len(self.spans.start))
         spans = self.examples.cut(self.spans, Draw(self.seed, epoch, every))
         start, stop = torch.from_numpy(spans.start), torch.from_numpy(spans.stop)
-        for rows in self.rows(stop - start, epoch):
+        for rows in self.rows(stop - start, epoch)[done:]:
             yield self.examples(self.history(start[rows], stop[rows]), Draw(self.seed, epoch, rows))
 
     def rows(self, length: Int[Tensor, " R"], epoch: int) -> list[Tensor]:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int64
+import torch
+from jaxtyping import Bool, Int64
 
 from recpref.data.interactions import Interactions
+from recpref.data.randomness import Draw
+
+STREAM = 2  # of the draw that chooses validation users
 
 
 class Heldout(NamedTuple):
@@ -23,8 +27,50 @@ class Heldout(NamedTuple):
 
 
 class Split(NamedTuple):
-    """Training never sees ``valid`` or ``test``; ``valid`` chooses; ``test`` is reported."""
+    """Training never sees ``valid`` or ``test``; ``valid`` chooses; ``test`` is reported.
+
+    ``ordered`` promises that a user's targets are never earlier than what is known of the user.
+    """
 
     train: Interactions
     valid: Heldout
     test: Heldout
+    ordered: bool = True
+
+
+def divided(data: Interactions, valid: Bool[np.ndarray, " n"], test: Bool[np.ndarray, " n"], *, ordered: bool = True) -> Split:
+    """These rows validate, those test and the rest trains. At test, the history holds the validation rows, too.
+
+    A user without a history cannot be asked for anything: such a user's held-out rows are no targets.
+    """
+    train = data.where(~valid & ~test)
+    before_test = data.where(~test) if valid.any() else train
+    return Split(train, _asked(train, data.where(valid)), _asked(before_test, data.where(test)), ordered)
+
+
+def _asked(history: Interactions, targets: Interactions) -> Heldout:
+    known = (np.diff(history.offsets) > 0)[targets.user - 1]
+    return Heldout(history, targets if known.all() else targets.where(known))
+
+
+def last_rows(data: Interactions, n_test: int, n_valid: int, *, valid_users: int | None, seed: int) -> Split:
+    """Each user's last ``n_test`` rows test and the ``n_valid`` before them validate; who has no row left then is trained on whole.
+
+    With ``valid_users`` only that many users, drawn at random (all, where there are fewer), have validation rows.
+    """
+    length = np.diff(data.offsets)
+    enough = length > n_test + n_valid
+    validates = enough if valid_users is None else _drawn(enough, valid_users, seed)
+    from_end = data.offsets[data.user] - 1 - np.arange(len(data))
+    test = enough[data.user - 1] & (from_end < n_test)
+    valid = validates[data.user - 1] & (from_end >= n_test) & (from_end < n_test + n_valid)
+    return divided(data, valid, test)
+
+
+def _drawn(eligible: Bool[np.ndarray, " U"], n: int, seed: int) -> Bool[np.ndarray, " U"]:
+    """``n`` of the eligible users, each by a number that is a function of (seed, user)."""
+    numbers = np.flatnonzero(eligible)
+    noise = Draw(seed, 0, torch.from_numpy(numbers + 1)).uniform(1, stream=STREAM)[:, 0].numpy()
+    drawn = np.zeros_like(eligible)
+    drawn[numbers[np.argsort(noise, kind="stable")[:n]]] = True
+    return drawn

@@ -1,0 +1,57 @@
+"""Continuing an interrupted training: with the same data and the same options, or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from recpref.composition import KINDS
+from recpref.data.interactions import Interactions
+from recpref.run import FORMAT
+from recpref.workplace import place_of, state_of
+
+
+def experiment_to_continue(path: Path, asked: dict[str, Any]) -> dict[str, Any]:
+    """The experiment of the interrupted run ``path``. ``asked`` are overrides given beside it, which must not differ.
+
+    Raises: ValueError where there is nothing to continue or an option differs; FileNotFoundError where there is no run.
+    """
+    content = described(path)
+    if state_of(path) is None:
+        raise ValueError(f"{path} has nothing to continue: its training was not interrupted after a state had been saved")
+    for key, value in asked.items():
+        section, dot, option = key.partition(".")
+        there = content.get(section)
+        there = there.get(option if dot else "name") if isinstance(there, dict) else there
+        if not _same(value, there):
+            raise ValueError(
+                f"resume={path}: {key} is {there} there, and {value} was asked for; leave it out, or start anew without resume"
+            )
+    return {key: value for key, value in content.items() if key not in ("format", "data_digest", "facts")}
+
+
+def described(path: Path) -> dict[str, Any]:
+    """The experiment file of a run that is finished or was cut short."""
+    file = next((f for f in (place_of(path) / "experiment.yaml", path / "experiment.yaml") if f.is_file()), None)
+    if file is None:
+        raise FileNotFoundError(f"{path} is not a run, nor an interrupted one")
+    content = yaml.safe_load(file.read_text())
+    if not isinstance(content, dict) or content.get("format") != FORMAT or any(kind not in content for kind in KINDS):
+        raise ValueError(f"{file} was not written by this version of recpref (it reads format {FORMAT})")
+    return content
+
+
+def _same(text: str, there: Any) -> bool:
+    asked = yaml.safe_load(text)
+    try:
+        return bool(asked == there) or float(asked) == float(there)
+    except (TypeError, ValueError):
+        return str(asked) == str(there)
+
+
+def agree(resumed: Path, path: Path, data: Interactions) -> None:
+    """Raises: ValueError where the data is not what the interrupted training saw."""
+    if described(resumed)["data_digest"] != data.digest or resumed.name != path.name:
+        raise ValueError(f"resume={resumed}: the data is not what that training saw ({data!r}); start anew without resume")

@@ -1,0 +1,79 @@
+"""Where a run is made: a hidden folder beside its place, which it takes in one step once everything is written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+OWNER = "process"
+STATE = "training.ckpt"
+
+
+def place_of(path: Path) -> Path:
+    """The hidden folder in which the run ``path`` is made."""
+    return path.with_name(f".{path.name}.partial")
+
+
+def state_of(path: Path) -> Path | None:
+    """The saved training state from which the run ``path`` can be continued, if there is one."""
+    return next((state for state in (place_of(path) / STATE, path / STATE) if state.is_file()), None)
+
+
+@contextmanager
+def workplace(path: Path, *, resume: bool = False) -> Iterator[Path]:
+    """The folder to write into. When all went well it replaces ``path``. After an error it is removed, unless it holds a
+    training state: that is hours of work, and ``resume=`` continues it.
+
+    Raises: ValueError where another process is at work there, or where an interrupted training would be lost.
+    """
+    place = place_of(path)
+    _claim(place, path, resume)
+    try:
+        yield place
+    except BaseException:
+        if not (place / STATE).is_file():
+            shutil.rmtree(place, ignore_errors=True)
+        else:
+            (place / OWNER).unlink(missing_ok=True)
+        raise
+    (place / OWNER).unlink()
+    _replace(path, place)
+
+
+def _claim(place: Path, path: Path, resume: bool) -> None:
+    owner = _owner(place)
+    if owner is not None:
+        raise ValueError(f"{path} is being trained by process {owner}; wait for it or stop it")
+    if (place / STATE).is_file() and not resume:
+        raise ValueError(f"an interrupted training of {path} was found; continue it with resume={path}, or remove {place}")
+    if not resume:
+        shutil.rmtree(place, ignore_errors=True)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        (place / OWNER).write_text(str(os.getpid()))
+        if resume and not (place / STATE).is_file():
+            shutil.copy(path / STATE, place / STATE)
+    except PermissionError as error:
+        raise PermissionError(f"{path.parent} cannot be written to; say out=FOLDER for another place") from error
+
+
+def _owner(place: Path) -> int | None:
+    """The living process that works here, if any (this one does not count)."""
+    try:
+        number = int((place / OWNER).read_text())
+        os.kill(number, 0)
+    except (OSError, ValueError):
+        return None
+    return number if number != os.getpid() else None
+
+
+def _replace(path: Path, place: Path) -> None:
+    old = path.with_name(f".{path.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if path.exists():
+        path.rename(old)
+    place.rename(path)
+    shutil.rmtree(old, ignore_errors=True)
