@@ -1,11 +1,13 @@
 """python -m recpref.train model=bert4rec data=ml_100k [key=value ...]: train, evaluate, save, and print the row.
 
---help lists models, losses, data sets and every option with its default; --cfg prints the composed experiment.
+resume=runs/... continues an interrupted training. --help lists models, losses, data sets and every option with its
+default; --cfg prints the composed experiment.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from recpref import console
 
@@ -32,18 +34,28 @@ def train(arguments: list[str]) -> None:
 
 def _fit_and_print(overrides: list[str]) -> None:
     from recpref.composition import chosen, compose
+    from recpref.continuation import experiment_to_continue
     from recpref.experiment import fit, opened
 
-    content = compose(overrides)
+    pairs = chosen(overrides)
+    resume = pairs.pop("resume", None)
+    overrides = [f"{key}={value}" for key, value in pairs.items()]
+    content = compose(overrides) if resume is None else experiment_to_continue(Path(resume), pairs)
     data = opened(content["data"])
     print(data)
-    run = fit(*overrides, data=data)
+    run = fit(*overrides, data=data, resume=resume)
     runs = [run]
-    if run.experiment["model"]["name"] != "popular":
-        kept = {key: value for key, value in chosen(overrides).items() if key.partition(".")[0] in ("split", "evaluation", "seed", "out")}
-        runs.append(fit("model=popular", *(f"{key}={value}" for key, value in kept.items()), data=data))
+    if content["model"]["name"] != "popular":
+        runs.append(fit("model=popular", *_protocol(content), data=data))
     _print_rows(runs)
     _print_course(run)
+
+
+def _protocol(content: dict[str, Any]) -> list[str]:
+    """What makes another model's row comparable."""
+    named = [f"split={content['split']['name']}", f"seed={content['seed']}", f"out={content['out']}"]
+    values = {f"{section}.{key}": value for section in ("split", "evaluation") for key, value in content[section].items() if key != "name"}
+    return named + [f"{key}={'null' if value is None else value}" for key, value in values.items()]
 
 
 def _print_rows(runs: list[Run]) -> None:

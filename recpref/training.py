@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import pickle
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -142,11 +144,11 @@ def train(module: Training, data: Data, stopping: Stopping, options: dict[str, A
 
     The best are those of the best validation; without validation, the last.
     """
-    state = place / STATE
+    state = _readable(place / STATE)
     with quiet():
         trainer = trainer_for(place, stopping, options, validated=len(data.valid.targets) > 0)
         with graceful_interrupt(trainer) as interrupted:
-            trainer.fit(module, datamodule=data, ckpt_path=state if state.is_file() else None, weights_only=True)
+            trainer.fit(module, datamodule=data, ckpt_path=state, weights_only=True)
     best = next((callback for callback in trainer.callbacks if isinstance(callback, KeepBest)), None)
     if best is not None and best.weights:
         module.load_state_dict(best.weights)
@@ -162,12 +164,25 @@ def train(module: Training, data: Data, stopping: Stopping, options: dict[str, A
     )
 
 
+def _readable(state: Path) -> Path | None:
+    """The saved state, if there is one. Raises: ValueError where it is damaged."""
+    if not state.is_file():
+        return None
+    try:
+        torch.load(state, weights_only=True, map_location="cpu")
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise ValueError(f"{state} cannot be read ({type(error).__name__}); remove {state.parent} and start anew") from error
+    return state
+
+
 def trainer_for(folder: Path, stopping: Stopping, options: dict[str, Any], *, validated: bool) -> pl.Trainer:
-    """Lightning's trainer with our callbacks, and logs for people (CSV) and for TensorBoard under ``folder/logs``."""
+    """Lightning's trainer with our callbacks, and logs for people (CSV) and for TensorBoard under ``folder/logs``; a resumed
+    training adds ``logs-2`` and so on."""
+    logs = next(name for name in ("logs", *(f"logs-{n}" for n in itertools.count(2))) if not (folder / name).exists())
     return pl.Trainer(
         **options,
         callbacks=callbacks(stopping, folder / STATE, validated=validated),
-        logger=[CSVLogger(folder, name="", version="logs"), TensorBoardLogger(folder, name="", version="logs")],
+        logger=[CSVLogger(folder, name="", version=logs), TensorBoardLogger(folder, name="", version=logs)],
         default_root_dir=folder,
         check_val_every_n_epoch=stopping.every,
         enable_progress_bar=sys.stderr.isatty(),

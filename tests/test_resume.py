@@ -1,0 +1,192 @@
+"""A training that was killed and continued ends at bitwise the same weights and metrics as one that was not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import recpref
+from recpref import callbacks
+from recpref.workplace import STATE, place_of
+
+OPTIONS = (
+    "model.d_model=16",
+    "model.n_heads=2",
+    "model.max_len=10",
+    "loader.batch_size=16",
+    "trainer.max_epochs=4",
+    "stopping.every=2",
+    "stopping.save_seconds=0",
+    "optimizer.decay=linear",
+    "optimizer.warmup_steps=3",
+)
+
+
+@pytest.fixture
+def frame():
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {"user_id": np.repeat(np.arange(50), 12), "item_id": rng.integers(0, 30, 600), "timestamp": np.tile(np.arange(12), 50)}
+    )
+
+
+def interactions(frame):
+    return recpref.Interactions.from_dataframe(frame, user="user_id", item="item_id", time="timestamp")
+
+
+def metrics(run):
+    return {name: value for name, value in run.metrics.items() if name != "train/seconds"}
+
+
+def weights(run):
+    return run.model.state_dict()
+
+
+def equal(left, right):
+    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
+@pytest.mark.parametrize("model", ["bert4rec", "sasrec"])
+def test_from_every_saved_state_training_ends_at_the_same_weights(model, frame, tmp_path, monkeypatch):
+    data, states = interactions(frame), []
+    save = callbacks.SaveState.save
+
+    def save_and_keep(self, trainer):
+        save(self, trainer)
+        states.append(shutil.copy(self.path, tmp_path / f"{len(states)}.ckpt"))
+
+    monkeypatch.setattr(callbacks.SaveState, "save", save_and_keep)
+    options = (f"model={model}", *OPTIONS, f"out={tmp_path / 'runs'}")
+    whole = recpref.fit(*options, data=data)
+    expected, description = weights(whole), (whole.path / "experiment.yaml").read_text()
+    monkeypatch.setattr(callbacks.SaveState, "save", save)
+    assert len(states) == 16  # 4 epochs of 4 batches: three saves inside and one after each
+    for state in states[::3]:
+        shutil.rmtree(whole.path)
+        place_of(whole.path).mkdir()
+        shutil.copy(state, place_of(whole.path) / STATE)
+        (place_of(whole.path) / "experiment.yaml").write_text(description)
+        continued = recpref.fit(data=data, resume=whole.path)
+        assert equal(weights(continued), expected)
+        assert metrics(continued) == metrics(whole)
+        assert not (continued.path / STATE).exists()
+
+
+def _start(csv, out, *extra):
+    command = [sys.executable, "-m", "recpref.train", "model=bert4rec", f"data={csv}", *OPTIONS, f"out={out}", *extra]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+
+
+def _wait_for_state(out, process):
+    for _ in range(600):
+        found = list(out.glob(f"*/*/.*.partial/{STATE}"))
+        if found:
+            return found[0].parent
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.1)
+    raise AssertionError("no training state appeared")
+
+
+@pytest.mark.slow
+def test_kill_9_and_resume_from_the_command_line(frame, tmp_path):
+    csv = tmp_path / "clicks.csv"
+    frame.to_csv(csv, index=False)
+    out = tmp_path / "runs"
+    process = _start(csv, out, "trainer.max_epochs=200", "stopping.patience=1000")
+    place = _wait_for_state(out, process)
+    process.kill()
+    process.wait()
+    run = place.with_name(place.name.removeprefix(".").removesuffix(".partial"))
+    assert not run.exists()
+    again = _start(csv, out, "trainer.max_epochs=200", "stopping.patience=1000")
+    assert "continue it with resume=" in again.communicate()[0]
+    assert again.returncode == 2
+    resumed = subprocess.run([sys.executable, "-m", "recpref.train", f"resume={run}"], capture_output=True, text=True)
+    assert resumed.returncode == 0, resumed.stderr
+    whole = recpref.fit(
+        "model=bert4rec", *OPTIONS, "trainer.max_epochs=200", "stopping.patience=1000", f"data={csv}", f"out={tmp_path / 'whole'}"
+    )
+    continued = recpref.load(run)
+    assert equal(weights(continued), weights(whole))
+    assert metrics(continued) == metrics(whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_is_a_clean_stop_that_can_be_continued(number, frame, tmp_path):
+    csv, out = tmp_path / "clicks.csv", tmp_path / "runs"
+    frame.to_csv(csv, index=False)
+    process = _start(csv, out, "trainer.max_epochs=2000", "stopping.patience=3000")
+    place = _wait_for_state(out, process)
+    process.send_signal(number)
+    printed = process.communicate(timeout=60)[0]
+    assert process.returncode == 0, printed
+    assert "interrupted: this is the best model until then" in printed
+    run = recpref.load(place.with_name(place.name.removeprefix(".").removesuffix(".partial")))
+    assert run.metrics["train/interrupted"] is True
+    assert (run.path / STATE).is_file()
+
+
+@pytest.fixture
+def interrupted(frame, tmp_path, monkeypatch):
+    """A run whose training broke off after a state was saved."""
+
+    class PowerCut(RuntimeError): ...
+
+    def on_train_epoch_end(self, trainer, module):
+        self.save(trainer)
+        if trainer.current_epoch == 1:
+            raise PowerCut
+
+    with monkeypatch.context() as patch, pytest.raises(PowerCut):
+        patch.setattr(callbacks.SaveState, "on_train_epoch_end", on_train_epoch_end)
+        recpref.fit("model=bert4rec", *OPTIONS, f"out={tmp_path}", data=interactions(frame))
+    (place,) = tmp_path.glob("*/*/.*.partial")
+    return place.with_name(place.name.removeprefix(".").removesuffix(".partial"))
+
+
+def test_resume_with_another_option_is_refused(interrupted, frame):
+    with pytest.raises(ValueError, match=r"optimizer\.lr is 0\.001 there, and 0\.5 was asked for"):
+        recpref.fit("optimizer.lr=0.5", data=interactions(frame), resume=interrupted)
+
+
+def test_resume_with_other_data_is_refused(interrupted, frame):
+    frame.loc[3, "item_id"] += 1
+    with pytest.raises(ValueError, match="the data is not what that training saw"):
+        recpref.fit(data=interactions(frame), resume=interrupted)
+
+
+def test_resume_accepts_the_same_options_again(interrupted, frame):
+    run = recpref.fit("model=bert4rec", "optimizer.lr=1e-3", data=interactions(frame), resume=interrupted)
+    assert run.metrics["train/epochs"] == 4
+
+
+def test_resume_of_a_frame_needs_the_frame(interrupted):
+    with pytest.raises(ValueError, match="pass it again as data"):
+        recpref.fit(resume=interrupted)
+
+
+def test_resume_of_what_is_no_run_or_is_finished(frame, tmp_path):
+    with pytest.raises(FileNotFoundError, match="is not a run, nor an interrupted one"):
+        recpref.fit(data=interactions(frame), resume=tmp_path / "nothing")
+    run = recpref.fit("model=popular", f"out={tmp_path}", data=interactions(frame))
+    with pytest.raises(ValueError, match="has nothing to continue"):
+        recpref.fit(data=interactions(frame), resume=run.path)
+
+
+def test_a_damaged_state_is_refused_and_kept(interrupted, frame):
+    state = place_of(interrupted) / STATE
+    state.write_bytes(state.read_bytes()[:100])
+    with pytest.raises(ValueError, match=r"training\.ckpt cannot be read"):
+        recpref.fit(data=interactions(frame), resume=interrupted)

@@ -1,0 +1,77 @@
+"""The hidden folder a run is made in."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from recpref.workplace import OWNER, STATE, place_of, state_of, workplace
+
+
+def test_the_run_appears_only_when_everything_is_written(tmp_path):
+    path = tmp_path / "model" / "abc-s1"
+    with workplace(path) as place:
+        (place / "file").write_text("content")
+        assert not path.exists()
+    assert (path / "file").read_text() == "content"
+    assert [p.name for p in path.parent.iterdir()] == ["abc-s1"]
+    assert not (path / OWNER).exists()
+
+
+def test_a_second_run_replaces_the_first_whole(tmp_path):
+    path = tmp_path / "run"
+    for name in ("first", "second"):
+        with workplace(path) as place:
+            (place / name).write_text("")
+    assert [p.name for p in path.iterdir()] == ["second"]
+    assert [p.name for p in tmp_path.iterdir()] == ["run"]
+
+
+def test_an_error_leaves_nothing_and_keeps_the_old_run(tmp_path):
+    path = tmp_path / "run"
+    with workplace(path) as place:
+        (place / "old").write_text("")
+    with pytest.raises(RuntimeError, match="broken"), workplace(path) as place:
+        (place / "half").write_text("")
+        raise RuntimeError("broken")
+    assert [p.name for p in path.iterdir()] == ["old"]
+    assert [p.name for p in tmp_path.iterdir()] == ["run"]
+
+
+def test_an_error_keeps_a_training_state_and_the_next_start_says_so(tmp_path):
+    path = tmp_path / "run"
+    with pytest.raises(RuntimeError), workplace(path) as place:
+        (place / STATE).write_text("hours of work")
+        raise RuntimeError("broken")
+    assert state_of(path) == place_of(path) / STATE
+    with pytest.raises(ValueError, match=r"continue it with resume=.*run, or remove"), workplace(path):
+        pass
+    with workplace(path, resume=True) as place:
+        assert (place / STATE).read_text() == "hours of work"
+
+
+def test_two_processes_do_not_share_a_place(tmp_path):
+    path = tmp_path / "run"
+    place = place_of(path)
+    place.mkdir()
+    (place / OWNER).write_text(str(os.getppid()))  # alive, and not us
+    with pytest.raises(ValueError, match=f"is being trained by process {os.getppid()}"), workplace(path):
+        pass
+
+
+def test_a_dead_owner_does_not_block(tmp_path):
+    path = tmp_path / "run"
+    place_of(path).mkdir()
+    (place_of(path) / OWNER).write_text("999999999")
+    with workplace(path) as place:
+        (place / "file").write_text("")
+    assert path.is_dir()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder_is_refused(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(PermissionError, match="say out=FOLDER"), workplace(tmp_path / "model" / "run"):
+        pass
+    tmp_path.chmod(0o700)
