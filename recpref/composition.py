@@ -21,7 +21,7 @@ from recpref.suggest import unknown
 
 KINDS = ("split", "model", "examples", "objective", "loss", "sampler")
 DEFAULTS = {"split": "leave_one_out", "examples": "next_item", "objective": "score", "loss": "cross_entropy", "sampler": "catalogue"}
-PLAIN: dict[str, Any] = {"seed": 1, "recipe": "default", "out": "runs"}
+PLAIN: dict[str, Any] = {"seed": 1, "recipe": "default", "refit": False, "out": "runs"}
 EVALUATION_METRICS = ["hr", "ndcg", "mrr", "recall", "precision", "f1", "map"]
 TRAINER = {  # where our defaults differ from Lightning's
     "max_epochs": 400,
@@ -97,6 +97,8 @@ def compose(overrides: Iterable[str]) -> dict[str, Any]:
         components.check(component, content[name], name)
     if not isinstance(content["seed"], int):
         raise ValueError(f"seed={content['seed']!r} must be a whole number")
+    if not isinstance(content["refit"], bool):
+        raise ValueError(f"refit={content['refit']!r} must be true or false")
     for kind in KINDS:
         content[kind] = {"name": pairs[kind], **content[kind]}
     content["data"] = {"name": pairs.get("data"), **content["data"]}

@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import torch
 
 from recpref import components
@@ -78,24 +80,42 @@ def _fitted(content: dict[str, Any], data: Interactions, split: Split, place: Pa
     """Trains, evaluates, and writes all there is to know into ``place``."""
     start = time.perf_counter()
     model, course = _trained(content, split.train, split.valid, place)
-    facts: dict[str, Any] = course.facts | {"train/seconds": time.perf_counter() - start, "train/parameters": _size(model)}
-    evaluation = evaluation_of(content)
-    reports = {name: _report(content, model, evaluation, heldout) for name, heldout in (("valid", split.valid), ("test", split.test))}
-    metrics = {f"{name}/{key}": value for name, report in reports.items() for key, value in report.means.items()}
+    metrics = {**_metrics("valid", _report(content, model, split.valid)), **course.facts}
+    report = _report(content, model, split.test)
+    if content["refit"] and not course.interrupted:
+        metrics |= _metrics("chosen/test", report)
+        model, course = _refitted(content, split, course.best_epoch, place)
+        metrics["train/interrupted"] = course.interrupted
+        report = _report(content, model, split.test)
+    metrics |= _metrics("test", report)
+    metrics |= {"train/seconds": time.perf_counter() - start, "train/parameters": sum(p.numel() for p in model.parameters())}
     if not course.interrupted:
-        (place / STATE).unlink(missing_ok=True)
-    save(place, model, data, metrics | facts, reports["test"])
+        for state in place.rglob(STATE):
+            state.unlink()
+    save(place, model, data, metrics, report)
 
 
-def _size(model: torch.nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
+def _report(content: dict[str, Any], model: Any, heldout: Heldout) -> Report:
+    """The full ranking of held-out users; without any, an empty one."""
+    if not len(heldout.targets):
+        return Report(pd.DataFrame({"user": []}))
+    return evaluation_of(content)(TopK(model, seed=content["seed"]), heldout)
 
 
-def _report(content: dict[str, Any], model: Any, evaluation: Evaluation, heldout: Heldout) -> Report:
-    return evaluation(TopK(model, seed=content["seed"]), heldout)
+def _metrics(name: str, report: Report) -> dict[str, Any]:
+    return {f"{name}/{key}": value for key, value in report.means.items()}
 
 
-def _trained(content: dict[str, Any], rows: Interactions, valid: Heldout, place: Path) -> tuple[Any, Course]:
+def _refitted(content: dict[str, Any], split: Split, epochs: int, place: Path) -> tuple[Any, Course]:
+    """A new model trained on training and validation rows together, for as many epochs as validation chose."""
+    rows = split.test.history
+    (place / "refit").mkdir(exist_ok=True)
+    chosen_length = {**content, "trainer": {**content["trainer"], "max_epochs": max(1, epochs)}}
+    nothing = Heldout(rows, rows.where(np.zeros(len(rows), dtype=bool)))
+    return _trained(chosen_length, rows, nothing, place / "refit", horizon=content["trainer"]["max_epochs"])
+
+
+def _trained(content: dict[str, Any], rows: Interactions, valid: Heldout, place: Path, *, horizon: int | None = None) -> tuple[Any, Course]:
     """A model trained on ``rows``, with the weights of its best validation, and how training went."""
     facts = {"n_items": rows.n_items, "n_users": rows.n_users, "item_counts": rows.item_counts, "train": rows}
     torch.manual_seed(content["seed"])
@@ -103,7 +123,7 @@ def _trained(content: dict[str, Any], rows: Interactions, valid: Heldout, place:
     if hasattr(model, "fit"):
         model.fit(rows)
         return model.eval(), Course()
-    module = _module(content, model, facts)
+    module = _module(content, model, facts, horizon)
     examples = _component(content, "examples", facts | {"max_len": content["model"].get("max_len", 0)})
     _refuse_mismatch(content, examples, model)
     batches = Data(rows, valid, examples, Loader(**content["loader"]), module.evaluation, seed=content["seed"])
@@ -113,10 +133,11 @@ def _trained(content: dict[str, Any], rows: Interactions, valid: Heldout, place:
     return model.eval().cpu(), course
 
 
-def _module(content: dict[str, Any], model: Any, facts: dict[str, Any]) -> Training:
+def _module(content: dict[str, Any], model: Any, facts: dict[str, Any], horizon: int | None) -> Training:
     facts = facts | {kind: _component(content, kind, facts) for kind in ("loss", "sampler")}
+    objective = _component(content, "objective", facts)
     watched = evaluation_of(content, metrics=("ndcg", "hr"), ks=(10,))
-    return Training(model, _component(content, "objective", facts), Optimizer(**content["optimizer"]), watched, seed=content["seed"])
+    return Training(model, objective, Optimizer(**content["optimizer"]), watched, seed=content["seed"], horizon=horizon)
 
 
 def _refuse_mismatch(content: dict[str, Any], examples: Examples, model: Any) -> None:

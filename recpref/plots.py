@@ -18,6 +18,8 @@ def training_curve(
     left = figure.subplots()
     right = left.twinx()
     for axis, rows, column, colour in ((left, losses, "train/loss", "tab:gray"), (right, validations, METRIC, "tab:blue")):
+        if not rows:
+            continue
         axis.plot([row["epoch"] for row in rows], [row[column] for row in rows], color=colour, marker="." if axis is right else None)
         axis.set_ylabel(column, color=colour)
     right.axvline(best_epoch, color="tab:green", linestyle=":")

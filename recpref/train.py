@@ -61,7 +61,12 @@ def _protocol(content: dict[str, Any]) -> list[str]:
 def _print_rows(runs: list[Run]) -> None:
     evaluation = runs[0].experiment["evaluation"]
     columns = [f"{metric}@{k}" for metric in ("hr", "ndcg") for k in evaluation["ks"]]
-    rows = [[run.experiment["model"]["name"], *(f"{run.metrics[f'test/{column}']:.4f}" for column in columns)] for run in runs]
+    rows = []
+    for run in runs:
+        name = run.experiment["model"]["name"]
+        for label, prefix in ((name, "test"), (f"{name}, before the refit", "chosen/test")):
+            if f"{prefix}/{columns[0]}" in run.metrics:
+                rows.append([label, *(f"{run.metrics[f'{prefix}/{column}']:.4f}" for column in columns)])
     seen = "seen items filtered" if evaluation["filter_seen"] else "seen items not filtered"
     users = len(runs[0].per_user)
     title = f"test: {runs[0].experiment['data']['name']}, {runs[0].experiment['split']['name']}, full ranking, {seen}, {users:,} users"
@@ -73,7 +78,8 @@ def _print_course(run: Run) -> None:
     if "train/epochs" in metrics:
         print(
             f"{metrics['train/parameters']:,} parameters, {metrics['train/seconds']:.0f} s of training, {metrics['train/epochs']} epochs; "
-            f"kept epoch {metrics['train/best_epoch']} by validation NDCG@10 = {metrics['valid/ndcg@10']:.4f}"
+            f"kept epoch {metrics['train/best_epoch']}"
+            + (f" by validation NDCG@10 = {metrics['valid/ndcg@10']:.4f}" if "valid/ndcg@10" in metrics else "")
         )
         if metrics["train/underfit"]:
             print("underfit: validation was still rising when trainer.max_epochs was reached; raise it")

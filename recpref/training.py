@@ -33,9 +33,12 @@ class Training(pl.LightningModule):
     an uninterrupted one exactly.
     """
 
-    def __init__(self, model: Any, objective: Objective, optimizer: Optimizer, evaluation: Evaluation, *, seed: int):
+    def __init__(
+        self, model: Any, objective: Objective, optimizer: Optimizer, evaluation: Evaluation, *, seed: int, horizon: int | None = None
+    ):
         super().__init__()
         self.model, self.optimizer_of, self.evaluation, self.seed = model, optimizer, evaluation, seed
+        self.horizon = horizon
         if isinstance(objective, nn.Module):
             self.objective = objective  # its parameters train, too
         else:
@@ -83,7 +86,10 @@ class Training(pl.LightningModule):
         self.losses, self.validations = checkpoint["losses"], checkpoint["validations"]
 
     def configure_optimizers(self) -> Any:
-        optimizer, schedule = self.optimizer_of(self, self.trainer.estimated_stepping_batches)
+        steps = self.trainer.estimated_stepping_batches
+        if self.horizon is not None and self.trainer.max_epochs:  # a refit keeps the schedule it was chosen under
+            steps = steps / self.trainer.max_epochs * self.horizon
+        optimizer, schedule = self.optimizer_of(self, steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
@@ -178,7 +184,7 @@ def _readable(state: Path) -> Path | None:
 def trainer_for(folder: Path, stopping: Stopping, options: dict[str, Any], *, validated: bool) -> pl.Trainer:
     """Lightning's trainer with our callbacks, and logs for people (CSV) and for TensorBoard under ``folder/logs``; a resumed
     training adds ``logs-2`` and so on."""
-    logs = next(name for name in ("logs", *(f"logs-{n}" for n in itertools.count(2))) if not (folder / name).exists())
+    logs = next(name for name in itertools.chain(["logs"], (f"logs-{n}" for n in itertools.count(2))) if not (folder / name).exists())
     return pl.Trainer(
         **options,
         callbacks=callbacks(stopping, folder / STATE, validated=validated),
