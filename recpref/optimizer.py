@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 
 class Optimizer:
     """Adam or AdamW with linear warm-up, then a constant, linear or cosine course to zero at the last step.
+
+    ``average`` > 0 keeps an exponential moving average of the weights with that decay a step; it is what is validated and
+    saved (Polyak and Juditsky 1992; 0 is off, as in all papers here).
 
     Weight decay spares biases and norms (every parameter of one dimension), as BERT's does.
 
@@ -26,6 +30,7 @@ class Optimizer:
         warmup_steps: int = 0,
         decay: Literal["none", "linear", "cosine"] = "none",
         beta2: float = 0.999,
+        average: float = 0.0,
     ):
         if not lr > 0:
             raise ValueError(f"optimizer.lr={lr} must be positive")
@@ -34,7 +39,9 @@ class Optimizer:
         if not 0 < beta2 < 1:
             raise ValueError(f"optimizer.beta2={beta2} must lie in (0, 1)")
         self.method, self.lr, self.weight_decay, self.beta2 = method, lr, weight_decay, beta2
-        self.warmup_steps, self.decay = warmup_steps, decay
+        if not 0 <= average < 1:
+            raise ValueError(f"optimizer.average={average} must lie in [0, 1)")
+        self.warmup_steps, self.decay, self.average = warmup_steps, decay, average
 
     def __call__(self, module: nn.Module, n_steps: float) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
         """The optimiser over ``module`` and its schedule, to be stepped after every batch of ``n_steps``."""
@@ -46,6 +53,14 @@ class Optimizer:
         kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[self.method]
         optimizer = kind(groups, lr=self.lr, betas=(0.9, self.beta2), fused=True)
         return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.factor(step, n_steps))
+
+    def averaged(self, model: nn.Module) -> AveragedModel | None:
+        """The moving average of ``model``, where one was asked for. It follows closely at first: decay (n + 1) / (n + 10)."""
+
+        def move(averages: Any, values: Any, n: Any) -> None:
+            torch._foreach_lerp_(averages, values, 1 - min(self.average, (int(n) + 1) / (int(n) + 10)))
+
+        return AveragedModel(model, multi_avg_fn=move) if self.average else None
 
     def factor(self, step: int, n_steps: float) -> float:
         """What the rate is multiplied with at ``step`` (from 0)."""

@@ -39,6 +39,7 @@ class Training(pl.LightningModule):
         super().__init__()
         self.model, self.optimizer_of, self.evaluation, self.seed = model, optimizer, evaluation, seed
         self.horizon = horizon
+        self.average = optimizer.averaged(model)
         if isinstance(objective, nn.Module):
             self.objective = objective  # its parameters train, too
         else:
@@ -60,12 +61,22 @@ class Training(pl.LightningModule):
         self.log_dict({f"train/{name}": value for name, value in logs.items()}, on_step=False, on_epoch=True, batch_size=int(count))
         return loss
 
+    def optimizer_step(self, *arguments: Any, **named: Any) -> None:
+        super().optimizer_step(*arguments, **named)
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+
+    @property
+    def learned(self) -> Any:
+        """The model to use: the average of the weights where there is one."""
+        return self.model if self.average is None else self.average.module
+
     def on_train_epoch_end(self) -> None:
         self.losses.append({"epoch": self.current_epoch + 1.0, "train/loss": float(self.trainer.callback_metrics["train/loss"])})
 
     def on_validation_epoch_start(self) -> None:
         self.hits, self.relevant = [], []
-        self.topk = TopK(self.model, seed=self.seed)
+        self.topk = TopK(self.learned, seed=self.seed)
 
     def validation_step(self, asked: Question, index: int) -> None:
         ranking = self.topk.recommend(asked.query, max(self.evaluation.ks))
@@ -89,7 +100,8 @@ class Training(pl.LightningModule):
         steps = self.trainer.estimated_stepping_batches
         if self.horizon is not None and self.trainer.max_epochs:  # a refit keeps the schedule it was chosen under
             steps = steps / self.trainer.max_epochs * self.horizon
-        optimizer, schedule = self.optimizer_of(self, steps)
+        trained = nn.ModuleList([self.model, *([self.objective] if isinstance(self.objective, nn.Module) else [])])
+        optimizer, schedule = self.optimizer_of(trained, steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
@@ -158,6 +170,7 @@ def train(module: Training, data: Data, stopping: Stopping, options: dict[str, A
     best = next((callback for callback in trainer.callbacks if isinstance(callback, KeepBest)), None)
     if best is not None and best.weights:
         module.load_state_dict(best.weights)
+    module.model.load_state_dict(module.learned.state_dict())
     early = trainer.early_stopping_callback
     ran_out = not interrupted.is_set() and not (early and early.stopped_epoch)
     return Course(
