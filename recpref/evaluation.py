@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -39,7 +39,9 @@ class Report(NamedTuple):
 class Evaluation:
     """The protocol: which metrics at which cut-offs, and whether items already seen may be recommended again.
 
-    Raises: ValueError for a cut-off or batch size below 1 or an empty list.
+    ``sampled`` asks for a second report on sampled candidates (see ``recpref.sampled``), labelled as such.
+
+    Raises: ValueError for a cut-off, batch size or number of negatives below 1, or an empty list.
     """
 
     def __init__(
@@ -49,11 +51,16 @@ class Evaluation:
         ks: tuple[int, ...] = (1, 5, 10, 20),
         filter_seen: bool = True,
         batch_size: int = 256,
+        sampled: Literal["none", "uniform", "popularity"] = "none",
+        n_negatives: int = 100,
     ):
         if not ks or min(ks) < 1:
             raise ValueError(f"evaluation.ks={list(ks)} must be cut-offs of at least 1")
         if batch_size < 1:
             raise ValueError(f"evaluation.batch_size={batch_size} must be at least 1")
+        if n_negatives < 1:
+            raise ValueError(f"evaluation.n_negatives={n_negatives} must be at least 1")
+        self.sampled, self.n_negatives = sampled, n_negatives
         self.metrics, self.ks, self.filter_seen, self.batch_size = metrics, tuple(ks), filter_seen, batch_size
 
     def questions(self, heldout: Heldout) -> Iterator[Question]:

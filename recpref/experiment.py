@@ -14,6 +14,7 @@ from recpref import components
 from recpref.callbacks import Stopping
 from recpref.composition import chosen, compose, digest, options_in
 from recpref.continuation import agree, experiment_to_continue
+from recpref.data.audit import checked
 from recpref.data.batches import Examples, Loader
 from recpref.data.cards import open_data
 from recpref.data.heldout import Heldout, Split
@@ -22,6 +23,7 @@ from recpref.evaluation import Evaluation, Report
 from recpref.optimizer import Optimizer
 from recpref.plots import training_curve
 from recpref.run import Run, describe, save
+from recpref.sampled import sampled_report
 from recpref.topk import TopK
 from recpref.training import Course, Data, Training, train
 from recpref.workplace import STATE, workplace
@@ -48,8 +50,9 @@ def fit(*overrides: str, data: Interactions | str | None = None, resume: str | P
         agree(Path(resume), path, interactions)
         path = Path(resume)
     split = _component(content, "split", {})(interactions)
+    found = checked(split, interactions)
     with torch.random.fork_rng(), workplace(path, resume=resume is not None) as place:
-        describe(place, content, interactions)
+        describe(place, content, interactions, found)
         _fitted(content, interactions, split, place)
     return Run.load(path, trust=content["model"]["name"])
 
@@ -87,12 +90,12 @@ def _fitted(content: dict[str, Any], data: Interactions, split: Split, place: Pa
         model, course = _refitted(content, split, course.best_epoch, place)
         metrics["train/interrupted"] = course.interrupted
         report = _report(content, model, split.test)
-    metrics |= _metrics("test", report)
+    metrics |= _metrics("test", report) | _sampled(content, model, split)
     metrics |= {"train/seconds": time.perf_counter() - start, "train/parameters": sum(p.numel() for p in model.parameters())}
     if not course.interrupted:
         for state in place.rglob(STATE):
             state.unlink()
-    save(place, model, data, metrics, report)
+    save(place, model, data, metrics, report, split.train.item_counts)
 
 
 def _report(content: dict[str, Any], model: Any, heldout: Heldout) -> Report:
@@ -100,6 +103,16 @@ def _report(content: dict[str, Any], model: Any, heldout: Heldout) -> Report:
     if not len(heldout.targets):
         return Report(pd.DataFrame({"user": []}))
     return evaluation_of(content)(TopK(model, seed=content["seed"]), heldout)
+
+
+def _sampled(content: dict[str, Any], model: Any, split: Split) -> dict[str, Any]:
+    """Metrics on sampled candidates, where they were asked for: under keys that say so."""
+    evaluation = evaluation_of(content)
+    if evaluation.sampled == "none" or not len(split.test.targets):
+        return {}
+    topk, counts = TopK(model, seed=content["seed"]), split.train.item_counts
+    options = {"by": evaluation.sampled, "n_negatives": evaluation.n_negatives, "seed": content["seed"]}
+    return _metrics("test", sampled_report(topk, split.test, evaluation, item_counts=counts, **options))
 
 
 def _metrics(name: str, report: Report) -> dict[str, Any]:

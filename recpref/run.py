@@ -17,15 +17,26 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from recpref import components
+from recpref.data.audit import Audit
 from recpref.data.interactions import Columns, Interactions
 from recpref.data.vocabulary import Vocabulary
 from recpref.environment import environment
 from recpref.evaluation import Report
+from recpref.similar import similar
 from recpref.topk import TopK
 from recpref.types import History, Query
 
 FORMAT = 1
-FILES = ("experiment.yaml", "metrics.json", "per_user.parquet", "model.safetensors", "items.parquet", "users.parquet", "environment.json")
+FILES = (
+    "experiment.yaml",
+    "metrics.json",
+    "per_user.parquet",
+    "model.safetensors",
+    "items.parquet",
+    "users.parquet",
+    "item_counts.parquet",
+    "environment.json",
+)
 
 
 @dataclass(frozen=True)
@@ -65,6 +76,20 @@ class Run:
     def per_user(self) -> pd.DataFrame:
         """The test metrics of every user: ``user``, then a column a metric."""
         return pd.read_parquet(self.path / "per_user.parquet")
+
+    @cached_property
+    def audit(self) -> dict[str, Any]:
+        """What the leakage audit of the split found: counts, and ``notes`` in words."""
+        return dict(json.loads((self.path / "audit.json").read_text()))
+
+    def similar(self, items: Any, k: int = 10) -> pd.DataFrame:
+        """The k items most alike to each of ``items`` (original ids) by the cosine of their vectors, itself left out.
+
+        Returns: a frame ``item, similar, rank, score``.
+        Raises: ValueError for items that are unknown or were never seen in training.
+        """
+        counts = pd.read_parquet(self.path / "item_counts.parquet")["count"].to_numpy()
+        return similar(self.model, self.items, items, k, known=np.append(False, counts > 0))
 
     @property
     def columns(self) -> Columns:
@@ -157,18 +182,20 @@ def _write_vocabulary(vocabulary: Vocabulary, path: Path) -> None:
     pd.concat([pd.DataFrame({"id": vocabulary.ids}), features.drop(columns="id", errors="ignore")], axis=1).to_parquet(path)
 
 
-def describe(place: Path, content: dict[str, Any], data: Interactions) -> None:
+def describe(place: Path, content: dict[str, Any], data: Interactions, found: Audit) -> None:
     """Writes the experiment into ``place``: what training continues from, and what ``Run.load`` builds the model by."""
     facts = {"n_items": data.n_items, "n_users": data.n_users}
     head = {"format": FORMAT, "data_digest": data.digest, "facts": facts}
     (place / "experiment.yaml").write_text(yaml.safe_dump({**head, **content}, sort_keys=False))
+    (place / "audit.json").write_text(json.dumps(found._asdict(), indent=1, default=float))
 
 
-def save(place: Path, model: nn.Module, data: Interactions, metrics: dict[str, Any], report: Report) -> None:
+def save(place: Path, model: nn.Module, data: Interactions, metrics: dict[str, Any], report: Report, item_counts: np.ndarray) -> None:
     """Writes everything else that ``Run.load`` needs, and the per-user values, into ``place``."""
     (place / "environment.json").write_text(json.dumps(environment(), indent=1))
     (place / "metrics.json").write_text(json.dumps(metrics, indent=1))
     report.per_user.to_parquet(place / "per_user.parquet")
     save_file({name: value.contiguous().clone() for name, value in model.state_dict().items()}, place / "model.safetensors")
     _write_vocabulary(data.items, place / "items.parquet")
+    pd.DataFrame({"id": data.items.ids, "count": item_counts[1:]}).to_parquet(place / "item_counts.parquet")
     _write_vocabulary(data.users, place / "users.parquet")

@@ -85,6 +85,8 @@ def _print_course(run: Run) -> None:
             print("underfit: validation was still rising when trainer.max_epochs was reached; raise it")
         if metrics["train/interrupted"]:
             print("interrupted: this is the best model until then, not a finished run")
+    for note in run.audit["notes"]:
+        print(f"split: {note}")
     print(f"saved in {run.path}")
 
 

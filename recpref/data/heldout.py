@@ -61,9 +61,11 @@ def last_rows(data: Interactions, n_test: int, n_valid: int, *, valid_users: int
     length = np.diff(data.offsets)
     enough = length > n_test + n_valid
     validates = enough if valid_users is None else _drawn(enough, valid_users, seed)
-    from_end = data.offsets[data.user] - 1 - np.arange(len(data))
-    test = enough[data.user - 1] & (from_end < n_test)
-    valid = validates[data.user - 1] & (from_end >= n_test) & (from_end < n_test + n_valid)
+    test, valid = np.zeros(len(data), dtype=bool), np.zeros(len(data), dtype=bool)
+    for place in range(1, n_test + 1):  # from the end
+        test[data.offsets[1:][enough] - place] = True
+    for place in range(n_test + 1, n_test + n_valid + 1):
+        valid[data.offsets[1:][validates] - place] = True
     return divided(data, valid, test)
 
 

@@ -32,8 +32,8 @@ class Given:
             raise ValueError(f"column {self.column!r} holds {', '.join(map(repr, strange[:3]))}; it may hold train, valid and test")
         if (code < 0).any():
             raise ValueError(f"column {self.column!r} has {(code < 0).sum()} missing values; every row must say train, valid or test")
-        part = pd.Index(values).get_indexer(pd.Index(PARTS))
-        split = divided(data, code == part[1] if part[1] >= 0 else code < 0, code == part[2], ordered=False)
+        part = [list(map(str, values)).index(name) if name in map(str, values) else len(values) for name in PARTS]
+        split = divided(data, code == part[1], code == part[2], ordered=False)
         for name, rows in (("train on", split.train), ("test", split.test.targets)):
             if not len(rows):
                 raise ValueError(

@@ -57,20 +57,19 @@ class GlobalTemporal:
 
 
 def _moment(time: np.ndarray, at: int | float) -> int:
-    """``at`` itself if it is a moment; if it is a share, the first time that at least this share of rows is before."""
+    """``at`` itself if it is a moment; if it is a share, that quantile, rounded up to a time that occurs."""
     if isinstance(at, int):
         return at
-    return int(np.partition(time, place := math.ceil((len(time) - 1) * at))[place])
+    place = math.ceil((len(time) - 1) * at)
+    return int(np.partition(time, place)[place])
 
 
 def _seconds(text: str, option: str) -> int:
     try:
-        moment = pd.Timestamp(text)
-    except ValueError:
-        moment = pd.NaT
-    if moment is pd.NaT:
-        raise ValueError(f"split.{option}={text!r} is no date; use ISO 8601, such as 2014-07-01 or 2014-07-01T12:00:00")
-    return math.floor((moment.tz_localize("UTC") if moment.tzinfo is None else moment).timestamp())
+        moment = pd.to_datetime(text, format="ISO8601", utc=True)
+    except ValueError as error:
+        raise ValueError(f"split.{option}={text!r} is no date; use ISO 8601, such as 2014-07-01 or 2014-07-01T12:00:00") from error
+    return math.floor(moment.timestamp())
 
 
 def _date(moment: int) -> str:

@@ -1,0 +1,65 @@
+"""Similar items: the nearest in a model's item table, by cosine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from recpref.data.vocabulary import Vocabulary
+from recpref.types import Retriever
+
+BATCH = 256
+
+
+@torch.inference_mode()
+def similar(model: Retriever, items: Vocabulary, ids: Any, k: int = 10, *, known: Bool[np.ndarray, " V1"] | None = None) -> pd.DataFrame:
+    """The k nearest items of each of ``ids`` (one id or several, original), never the item itself.
+
+    Biases say how popular an item is, not what it is like, and are ignored. ``known`` [V + 1] says which items have training
+    rows (``item_counts > 0``): the vector of another one is noise, so it is neither asked for nor answered with, and neither
+    is a vector of zeros.
+
+    Returns: a frame ``item, similar, rank, score`` in the order of ``ids``; rank 1 is nearest, score is the cosine. Equal
+    scores are in the order of item ids. Fewer than k rows where there are no more items.
+    Raises: ValueError for k < 1, an unknown id, or an item without a usable vector.
+    """
+    if k < 1:
+        raise ValueError(f"k={k} must be at least 1")
+    vectors = model.table()[0].detach().cpu().double()
+    length = vectors.norm(dim=1)
+    usable = (length > 0).index_fill(0, torch.tensor([0]), False)
+    numbers = _numbers(items, np.atleast_1d(np.asarray(ids)), usable.numpy(), known)
+    usable &= torch.ones_like(usable) if known is None else torch.from_numpy(known)
+    unit = vectors / length.clamp(min=torch.finfo(length.dtype).tiny)[:, None]
+    parts = [_nearest(unit, usable, torch.from_numpy(numbers[i : i + BATCH]), k, items) for i in range(0, len(numbers), BATCH)]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _numbers(items: Vocabulary, ids: np.ndarray, usable: np.ndarray, known: np.ndarray | None) -> Int64[np.ndarray, " n"]:
+    if not len(ids):
+        raise ValueError("no item was named")
+    numbers = items.numbers(ids, "item")
+    if (numbers == 0).any():
+        raise ValueError(f"unknown items: {', '.join(map(repr, ids[numbers == 0][:3].tolist()))} ({(numbers == 0).sum()} of {len(ids)})")
+    for mask, what in ((known, "was never seen in training"), (usable, "has a vector of zeros, which is like nothing")):
+        if mask is not None and not mask[numbers].all():
+            raise ValueError(f"item {ids[~mask[numbers]].tolist()[0]!r} {what}")
+    return numbers
+
+
+def _nearest(unit: Float[Tensor, "V1 D"], usable: Bool[Tensor, " V1"], numbers: Tensor, k: int, items: Vocabulary) -> pd.DataFrame:
+    cosine = (unit[numbers] @ unit.T).clamp(-1, 1).masked_fill(~usable, -torch.inf)
+    cosine.scatter_(1, numbers[:, None], -torch.inf)
+    best = cosine.sort(dim=1, descending=True, stable=True)
+    row, place = (best.values[:, :k] > -torch.inf).nonzero(as_tuple=True)
+    return pd.DataFrame({
+        "item": items.originals(numbers[row].numpy()),
+        "similar": items.originals(best.indices[row, place].numpy()),
+        "rank": place.numpy() + 1,
+        "score": best.values[row, place].numpy(),
+    })  # fmt: skip
