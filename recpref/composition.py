@@ -18,10 +18,11 @@ from recpref.data.cards import open_data
 from recpref.evaluation import Evaluation
 from recpref.optimizer import Optimizer
 from recpref.suggest import unknown
+from recpref.trackers import chosen_trackers
 
 KINDS = ("split", "model", "examples", "objective", "loss", "sampler")
 DEFAULTS = {"split": "leave_one_out", "examples": "next_item", "objective": "score", "loss": "cross_entropy", "sampler": "catalogue"}
-PLAIN: dict[str, Any] = {"seed": 1, "recipe": "default", "refit": False, "out": "runs"}
+PLAIN: dict[str, Any] = {"seed": 1, "recipe": "default", "refit": False, "logger": ["csv", "tensorboard"], "out": "runs"}
 EVALUATION_METRICS = ["hr", "ndcg", "mrr", "recall", "precision", "f1", "map"]
 TRAINER = {  # where our defaults differ from Lightning's
     "max_epochs": 400,
@@ -97,6 +98,7 @@ def compose(overrides: Iterable[str]) -> dict[str, Any]:
         components.check(component, content[name], name)
     if not isinstance(content["seed"], int):
         raise ValueError(f"seed={content['seed']!r} must be a whole number")
+    content["logger"] = chosen_trackers(content["logger"])
     if not isinstance(content["refit"], bool):
         raise ValueError(f"refit={content['refit']!r} must be true or false")
     for kind in KINDS:
@@ -193,6 +195,6 @@ def options_in(section: dict[str, Any]) -> dict[str, Any]:
 
 def digest(content: dict[str, Any], data_digest: str) -> str:
     """Eight characters that stand for an experiment on this data, whatever the seed and wherever it is saved."""
-    same = {key: value for key, value in content.items() if key not in ("seed", "out")}
+    same = {key: value for key, value in content.items() if key not in ("seed", "out", "logger")}
     text = json.dumps([same, data_digest], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:8]

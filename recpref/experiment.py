@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from recpref import components
-from recpref.callbacks import Stopping
+from recpref.callbacks import Stopping, quiet
 from recpref.composition import chosen, compose, digest, options_in
 from recpref.continuation import agree, experiment_to_continue
 from recpref.data.audit import checked
@@ -25,6 +25,7 @@ from recpref.plots import training_curve
 from recpref.run import Run, describe, save
 from recpref.sampled import sampled_report
 from recpref.topk import TopK
+from recpref.trackers import trackers
 from recpref.training import Course, Data, Training, train
 from recpref.workplace import STATE, workplace
 
@@ -140,8 +141,10 @@ def _trained(content: dict[str, Any], rows: Interactions, valid: Heldout, place:
     examples = _component(content, "examples", facts | {"max_len": content["model"].get("max_len", 0)})
     _refuse_mismatch(content, examples, model)
     batches = Data(rows, valid, examples, Loader(**content["loader"]), module.evaluation, seed=content["seed"])
-    course = train(module, batches, Stopping(**content["stopping"]), content["trainer"], place)
     title = f"{content['model']['name']} on {rows.name}"
+    with quiet():
+        loggers = trackers(content["logger"], place, f"{title}, seed {content['seed']}")
+    course = train(module, batches, Stopping(**content["stopping"]), content["trainer"], loggers, place)
     training_curve(course.validations, course.losses, place / "curve.png", title=title, best_epoch=course.best_epoch)
     return model.eval().cpu(), course
 

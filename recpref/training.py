@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import pickle
 import sys
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from pytorch_lightning.loggers import Logger
 from torch import Tensor, nn
 
 from recpref.callbacks import METRIC, KeepBest, Stopping, callbacks, graceful_interrupt, quiet, still_rising
@@ -157,14 +156,14 @@ class Course(NamedTuple):
         return {f"train/{name}": getattr(self, name) for name in ("epochs", "best_epoch", "interrupted", "underfit")}
 
 
-def train(module: Training, data: Data, stopping: Stopping, options: dict[str, Any], place: Path) -> Course:
+def train(module: Training, data: Data, stopping: Stopping, options: dict[str, Any], loggers: list[Logger], place: Path) -> Course:
     """Trains, from the saved state in ``place`` if there is one, and leaves the model with its best weights.
 
     The best are those of the best validation; without validation, the last.
     """
     state = _readable(place / STATE)
     with quiet():
-        trainer = trainer_for(place, stopping, options, validated=len(data.valid.targets) > 0)
+        trainer = trainer_for(options, stopping, loggers, place, validated=len(data.valid.targets) > 0)
         with graceful_interrupt(trainer) as interrupted:
             trainer.fit(module, datamodule=data, ckpt_path=state, weights_only=True)
     best = next((callback for callback in trainer.callbacks if isinstance(callback, KeepBest)), None)
@@ -194,15 +193,13 @@ def _readable(state: Path) -> Path | None:
     return state
 
 
-def trainer_for(folder: Path, stopping: Stopping, options: dict[str, Any], *, validated: bool) -> pl.Trainer:
-    """Lightning's trainer with our callbacks, and logs for people (CSV) and for TensorBoard under ``folder/logs``; a resumed
-    training adds ``logs-2`` and so on."""
-    logs = next(name for name in itertools.chain(["logs"], (f"logs-{n}" for n in itertools.count(2))) if not (folder / name).exists())
+def trainer_for(options: dict[str, Any], stopping: Stopping, loggers: list[Logger], place: Path, *, validated: bool) -> pl.Trainer:
+    """Lightning's trainer with our callbacks."""
     return pl.Trainer(
         **options,
-        callbacks=callbacks(stopping, folder / STATE, validated=validated),
-        logger=[CSVLogger(folder, name="", version=logs), TensorBoardLogger(folder, name="", version=logs)],
-        default_root_dir=folder,
+        callbacks=callbacks(stopping, place / STATE, validated=validated),
+        logger=loggers,
+        default_root_dir=place,
         check_val_every_n_epoch=stopping.every,
         enable_progress_bar=sys.stderr.isatty(),
         use_distributed_sampler=False,
