@@ -29,7 +29,7 @@ class Stopping:
     Raises: ValueError for numbers below 1, or a negative time.
     """
 
-    def __init__(self, *, every: int = 4, patience: int = 10, save_seconds: float = 60.0):
+    def __init__(self, *, every: int = 5, patience: int = 8, save_seconds: float = 60.0):
         if every < 1 or patience < 1:
             raise ValueError(f"stopping.every={every} and stopping.patience={patience} must be at least 1")
         if save_seconds < 0:

@@ -95,7 +95,8 @@ class Dropout(nn.Module):
             return x
         if x.device.type != "cpu":
             return F.dropout(x, self.rate)
-        dropped: Tensor = _ByteDropout.apply(x, max(1, round((1 - self.rate) * 256)))
+        keep = max(1, round((1 - self.rate) * 256))
+        dropped: Tensor = x if keep == 256 else _ByteDropout.apply(x, keep)
         return dropped
 
 

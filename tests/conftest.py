@@ -9,3 +9,7 @@ torch.set_num_threads(1)
 
 with install_import_hook("recpref", "beartype.beartype"):
     import recpref  # noqa: F401
+
+
+def pytest_addoption(parser):
+    parser.addoption("--golden-write", action="store_true", help="write new golden numbers (see tests/golden)")

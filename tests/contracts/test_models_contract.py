@@ -1,0 +1,182 @@
+"""What every model promises. A new file in recpref/models is tested here without editing this suite."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import recpref
+from recpref import components
+from recpref.topk import TopK
+from recpref.types import History, Query, Retriever, Scorer
+
+V = 20
+ALL = components.names("model")
+SMALL = {"d_model": 16, "n_layers": 1, "max_len": 16}
+QUICK = {"d_model": 32, "n_layers": 1, "n_heads": 1, "max_len": 16, "dropout": 0.0, "attention_dropout": 0.0}
+
+
+def options(name: str, wanted: dict) -> dict:
+    return {key: value for key, value in wanted.items() if key in components.options_of(components.find("model", name))}
+
+
+def frame(sequences: list[list[int]]) -> pd.DataFrame:
+    rows = [(user, item, place) for user, items in enumerate(sequences) for place, item in enumerate(items)]
+    return pd.DataFrame(rows, columns=["user_id", "item_id", "timestamp"])
+
+
+def interactions(sequences: list[list[int]]) -> recpref.Interactions:
+    return recpref.Interactions.from_dataframe(frame(sequences), user="user_id", item="item_id", time="timestamp")
+
+
+def built(name: str):
+    torch.manual_seed(0)
+    data = interactions([[1 + (u + i) % V for i in range(8)] for u in range(V)])
+    facts = {"n_items": V, "n_users": V, "item_counts": data.item_counts, "train": data}
+    model = components.build(components.find("model", name), options(name, SMALL), facts)
+    if hasattr(model, "fit"):
+        model.fit(data)
+    return model.eval()
+
+
+def history(*rows: list[int]) -> History:
+    longest = max(map(len, rows))
+    return History(torch.tensor([[0] * (longest - len(row)) + row for row in rows]), torch.zeros(len(rows), dtype=torch.long))
+
+
+def catalogue(model, given: History) -> torch.Tensor:
+    vectors, bias = model.table()
+    return model.state(given) @ vectors.T + bias
+
+
+retrievers = pytest.mark.parametrize("name", [name for name in ALL if hasattr(components.find("model", name), "table")])
+scorers = pytest.mark.parametrize("name", [name for name in ALL if hasattr(components.find("model", name), "encode")])
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_options_are_keyword_only_with_defaults_and_documented(name):
+    model = components.find("model", name)
+    for parameter in components.options_of(model).values():
+        assert parameter.default is not inspect.Parameter.empty, parameter.name
+    assert inspect.getdoc(model)
+    assert "Source" in inspect.getdoc(inspect.getmodule(model)) or name == "popular"
+
+
+@retrievers
+def test_table_and_state_have_the_promised_shapes(name):
+    model = built(name)
+    assert isinstance(model, Retriever)
+    vectors, bias = model.table()
+    assert vectors.shape[0] == bias.shape[0] == V + 1
+    assert bias[0] == -torch.inf
+    assert torch.isfinite(bias[1:]).all()
+    assert model.state(history([1, 2], [3])).shape == (2, vectors.shape[1])
+
+
+@retrievers
+def test_padding_and_neighbours_in_the_batch_change_nothing(name):
+    model = built(name)
+    alone, among = catalogue(model, history([4, 5, 6])), catalogue(model, history([4, 5, 6], [1] * 12, [2]))
+    torch.testing.assert_close(alone[0, 1:], among[0, 1:], atol=1e-5, rtol=0)
+
+
+@retrievers
+def test_a_saved_state_gives_the_same_scores(name):
+    model, other = built(name), built(name)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.normal_()
+    other.load_state_dict(model.state_dict())
+    given = history([3, 1, 2], [9])
+    assert torch.equal(catalogue(model, given), catalogue(other, given))
+
+
+@scorers
+def test_score_is_the_inner_product_with_the_table(name):
+    model = built(name)
+    assert isinstance(model, Scorer)
+    vectors, bias = model.table()
+    h = torch.randn(5, vectors.shape[1])
+    whole = model.score(h)
+    torch.testing.assert_close(whole, h @ vectors.T + bias, atol=1e-5, rtol=0)
+    items = torch.randint(1, V + 1, (5, 7))
+    torch.testing.assert_close(model.score(h, items), whole.gather(1, items), atol=1e-5, rtol=0)
+    torch.testing.assert_close(model.score(h, items[:1]), whole[:, items[0]], atol=1e-5, rtol=0)
+
+
+@scorers
+def test_causal_says_what_it_is(name):
+    model = built(name)
+    left, right = history([1, 2, 3, 4]), history([1, 2, 3, 9])
+    same = torch.allclose(
+        model.encode(model.embed(left.items), left)[:, :3], model.encode(model.embed(right.items), right)[:, :3], atol=1e-6
+    )
+    assert same is model.causal
+
+
+@scorers
+def test_embed_is_the_bare_table(name):
+    model = built(name)
+    assert torch.equal(model.embed(torch.tensor([[3, 7]]))[0], model.table()[0][[3, 7]])
+
+
+def fitted(name: str, sequences: list[list[int]], out, epochs: int):
+    given = [f"model.{key}={value}" for key, value in options(name, QUICK).items()]
+    course = [f"trainer.max_epochs={epochs}", f"stopping.every={epochs}", "loader.batch_size=16", "optimizer.lr=1e-2", "logger=csv"]
+    return recpref.fit(f"model={name}", *given, *course, f"out={out}", data=interactions(sequences))
+
+
+@scorers
+def test_it_learns_the_cycle(name, tmp_path):
+    """Item i of ten is followed by i mod 10 + 1, from any start: nothing but rank one will do."""
+    rng = np.random.default_rng(0)
+    starts, lengths = rng.integers(0, 10, 200), rng.integers(5, 10, 200)  # shorter than the cycle: no item is seen twice
+    run = fitted(name, [[1 + (start + i) % 10 for i in range(n)] for start, n in zip(starts, lengths, strict=True)], tmp_path, 30)
+    assert run.metrics["test/hr@1"] > 0.95
+
+
+@scorers
+def test_it_stays_at_chance_where_there_is_nothing_to_learn(name, tmp_path):
+    """Independent uniform items, nothing filtered: 5 of V items in the list, so HR@5 is 5 / V = .25, with error .022."""
+    rng = np.random.default_rng(1)
+    sequences = [rng.integers(1, V + 1, 8).tolist() for _ in range(400)]
+    given = [f"model.{key}={value}" for key, value in options(name, QUICK).items()]
+    run = recpref.fit(
+        f"model={name}", *given, "trainer.max_epochs=4", "loader.batch_size=64", "logger=csv", "evaluation.filter_seen=false",
+        f"out={tmp_path}", data=interactions(sequences),
+    )  # fmt: skip
+    assert abs(run.metrics["test/hr@5"] - 0.25) < 4 * 0.022
+
+
+@retrievers
+def test_recommendations_are_items_of_the_catalogue_once_each(name):
+    model = built(name)
+    ranking = TopK(model).recommend(Query(history([1, 2, 3], [4]), exclude=history([1, 2, 3], [4]).items), V)
+    for row, seen in zip(ranking.items.tolist(), ({1, 2, 3}, {4}), strict=True):
+        found = [item for item in row if item]
+        assert sorted(found) == sorted(set(range(1, V + 1)) - seen)
+
+
+def test_only_a_model_that_sees_both_sides_can_use_what_comes_after():
+    """Item t is a function of item t + 1 alone (the previous one is random): Cloze fills it in, a causal model cannot."""
+    torch.manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
+    both, causal = (components.find("model", name)(V, **QUICK) for name in ("bert4rec", "sasrec"))
+    for model, mask in ((both, True), (causal, False)):
+        optimizer = torch.optim.Adam(model.parameters(), 5e-3)
+        for _ in range(150):
+            later = torch.randint(1, V + 1, (64,), generator=rng)
+            earlier = later % V + 1
+            first = torch.randint(1, V + 1, (64,), generator=rng)
+            hidden = torch.full_like(earlier, V + 1) if mask else earlier
+            given = History(torch.stack([first, hidden, later], 1), torch.zeros(64, dtype=torch.long))
+            place = 1 if mask else 0  # a causal model predicts the middle item from the first
+            logits = model.score(model.encode(model.embed(given.items), given)[:, place])
+            loss = torch.nn.functional.cross_entropy(logits, earlier)
+            optimizer.zero_grad(), loss.backward(), optimizer.step()
+        accuracy = float((logits.argmax(1) == earlier).double().mean())
+        assert accuracy == 1.0 if mask else accuracy < 0.25
