@@ -11,6 +11,7 @@ Importing recpref imports nothing heavy; names are loaded when they are used.
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ __all__ = ["Interactions", "Run", "evaluate", "fit", "load"]
 _HOMES = {"Interactions": "recpref.data.interactions", "Run": "recpref.run", "evaluate": "recpref.external", "fit": "recpref.experiment"}
 
 
-def load(path: str, *, trust: str | None = None) -> Run:
+def load(path: str | Path, *, trust: str | None = None) -> Run:
     """A saved run. See ``Run.load``."""
     from recpref.run import Run
 

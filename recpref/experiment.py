@@ -41,20 +41,23 @@ def fit(*overrides: str, data: Interactions | str | None = None, resume: str | P
     """
     overrides = (*overrides, f"data={data}") if isinstance(data, str) else overrides
     content = compose(overrides) if resume is None else experiment_to_continue(Path(resume), chosen(overrides))
-    interactions = data if isinstance(data, Interactions) else opened(content["data"])
-    if isinstance(data, Interactions):  # there is nowhere to read it from again
-        content["data"].update(name=data.name, source="frame", **data.columns._asdict())
-    path = (
-        Path(content["out"]) / interactions.slug / content["model"]["name"] / f"{digest(content, interactions.digest)}-s{content['seed']}"
-    )
+    if not isinstance(data, Interactions):
+        return run_of(content, opened(content["data"]), resume=resume)
+    content["data"].update(name=data.name, source="frame", **data.columns._asdict())  # there is nowhere to read it from again
+    return run_of(content, data, resume=resume)
+
+
+def run_of(content: dict[str, Any], data: Interactions, *, resume: str | Path | None = None) -> Run:
+    """The run of a complete experiment (see ``compose``) on its data, which has been opened already."""
+    path = Path(content["out"]) / data.slug / content["model"]["name"] / f"{digest(content, data.digest)}-s{content['seed']}"
     if resume is not None:
-        agree(Path(resume), path, interactions)
+        agree(Path(resume), path, data)
         path = Path(resume)
-    split = _component(content, "split", {})(interactions)
-    found = checked(split, interactions)
+    split = _component(content, "split", {})(data)
+    found = checked(split, data)
     with torch.random.fork_rng(), workplace(path, resume=resume is not None) as place:
-        describe(place, content, interactions, found)
-        _fitted(content, interactions, split, place)
+        describe(place, content, data, found)
+        _fitted(content, data, split, place)
     return Run.load(path, trust=content["model"]["name"])
 
 

@@ -35,18 +35,19 @@ def train(arguments: list[str]) -> None:
 def _fit_and_print(overrides: list[str]) -> None:
     from recpref.composition import chosen, compose
     from recpref.continuation import experiment_to_continue
-    from recpref.experiment import fit, opened
+    from recpref.experiment import opened, run_of
 
     pairs = chosen(overrides)
     resume = pairs.pop("resume", None)
     overrides = [f"{key}={value}" for key, value in pairs.items()]
     content = compose(overrides) if resume is None else experiment_to_continue(Path(resume), pairs)
     data = opened(content["data"])
-    print(data)
-    run = fit(*overrides, data=data, resume=resume)
+    print(*data.report, data, sep="\n")
+    run = run_of(content, data, resume=resume)
     runs = [run]
     if content["model"]["name"] != "popular":
-        runs.append(fit("model=popular", *_protocol(content), data=data))
+        baseline = compose(["model=popular", *_protocol(content)])
+        runs.append(run_of({**baseline, "data": content["data"]}, data))
     _print_rows(runs)
     _print_course(run)
 

@@ -62,6 +62,26 @@ def test_the_order_of_the_negatives_is_no_matter(name):
 
 
 @losses
+def test_the_catalogue_is_scored_or_refused(name):
+    """Over V + 1 columns PAD is -inf, which must reach neither the values nor the gradients; a loss of samples says so."""
+    logits = torch.randn(M, 21, generator=torch.Generator().manual_seed(1))
+    logits[:, 0] = -torch.inf
+    logits.requires_grad_()
+    try:
+        values = built(name)(logits, Candidates(torch.arange(1, M + 1)))
+    except ValueError as error:
+        assert "sampler" in str(error)  # noqa: PT017
+        return
+    values.sum().backward()
+    assert values.shape == (M,)
+    assert torch.isfinite(values).all()
+    assert torch.isfinite(logits.grad).all()
+    assert not logits.grad[:, 0].any()
+    positive = logits.grad[torch.arange(M), torch.arange(1, M + 1)]
+    assert (positive < 0).all()
+
+
+@losses
 def test_extreme_scores_stay_finite(name):
     logits, candidates = sampled()
     logits = (logits * 100).requires_grad_()

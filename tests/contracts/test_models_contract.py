@@ -119,6 +119,38 @@ def test_causal_says_what_it_is(name):
 
 
 @scorers
+def test_padding_as_a_candidate_scores_minus_infinity(name):
+    model = built(name)
+    h = torch.randn(3, model.table()[0].shape[1])
+    assert (model.score(h)[:, 0] == -torch.inf).all()
+    assert (model.score(h, torch.tensor([[0, 4]]))[:, 0] == -torch.inf).all()
+
+
+@scorers
+def test_the_state_of_a_causal_model_is_its_last_step(name):
+    model, given = built(name), history([3, 1, 2, 7], [5, 6])
+    last = model.encode(model.embed(given.items), given)[:, -1]
+    assert torch.allclose(model.state(given), last, atol=1e-5) is model.causal
+
+
+@scorers
+def test_real_steps_do_not_see_padding(name):
+    model, short, long = built(name), history([4, 5, 6]), history([4, 5, 6], [1] * 9)
+    left, right = (model.encode(model.embed(given.items), given)[0, -3:] for given in (short, long))
+    torch.testing.assert_close(left, right, atol=1e-5, rtol=0)
+
+
+@scorers
+def test_what_training_saw_is_saved_with_the_weights(name):
+    """After training on rows of three, a copy of the model gives a history of eight the same scores."""
+    model, other, given = built(name).train(), built(name), history([1, 2, 3])
+    model.encode(model.embed(given.items), given)
+    other.load_state_dict(model.state_dict())
+    long = history([5, 6, 7, 8, 1, 2, 3, 4])
+    assert torch.equal(catalogue(model.eval(), long), catalogue(other, long))
+
+
+@scorers
 def test_embed_is_the_bare_table(name):
     model = built(name)
     assert torch.equal(model.embed(torch.tensor([[3, 7]]))[0], model.table()[0][[3, 7]])

@@ -51,6 +51,25 @@ def test_the_state_is_the_last_step_of_the_newest_items():
     torch.testing.assert_close(net.state(history([7, 7, *range(1, 9)])), net.state(history(list(range(1, 9)))))
 
 
+def test_histories_longer_than_any_training_row_are_cut():
+    net = model().train()
+    encoded(net, history([1, 2, 3]))
+    net.eval()
+    torch.testing.assert_close(net.state(history([9, 8, 1, 2, 3])), net.state(history([1, 2, 3])))
+
+
+def test_an_empty_history_among_others_has_a_finite_state():
+    states = model().state(history([1, 2, 3], []))
+    assert states.isfinite().all()
+
+
+@pytest.mark.xfail(strict=True, raises=RuntimeError, reason="where every history is empty no column is left to take the state from")
+def test_an_empty_history_alone_has_the_same_state_as_among_others():
+    net = model()
+    among = net.state(history([1, 2, 3], []))[1:]
+    torch.testing.assert_close(net.state(history([0, 0])), among, atol=1e-5, rtol=0)
+
+
 def test_parameters_by_hand():
     """Table 21 x 16, positions 8 x 16, two layers of 4 x (16 x 16 + 16) + 2 x (16 x 16 + 16) + 2 norms of 32, a norm of 32."""
     layer = 6 * (16 * 16 + 16) + 2 * 32
