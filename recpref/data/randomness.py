@@ -45,8 +45,9 @@ class Draw(NamedTuple):
 
         Shapes: [B, n], float64 of 53 random bits, on the device of ``row``.
         """
-        key = self.row.new_tensor(_signed((self.seed * 0x9E3779B1 + self.epoch) % (1 << 64)))
-        row = _mix(_mix(key + _GOLDEN) + self.row.long() * _GOLDEN + stream)
+        row = self.row.long()
+        key = row.new_tensor(_signed((self.seed * 0x9E3779B1 + self.epoch) % (1 << 64)))
+        row = _mix(_mix(key + _GOLDEN) + row * _GOLDEN + stream)
         column = torch.arange(1, n + 1, device=row.device)
         bits = _mix(row[:, None] + column[None, :] * _GOLDEN)
         return _shift_right(bits, 11).double() * 2.0**-53

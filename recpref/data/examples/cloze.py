@@ -58,7 +58,7 @@ class Cloze:
         noise = draw.uniform(items.shape[1] + 1)
         # a column's number must not depend on how far the row is padded: count columns from the newest item
         order = noise[:, 1:].flip(1).masked_fill(~real, 2.0)
-        count = (real.sum(1) * self.mask_ratio + 0.5).long().clamp(min=1)
+        count = (real.sum(1).double() * self.mask_ratio + 0.5).long().clamp(min=1)
         threshold = order.sort(1).values.gather(1, count[:, None] - 1)
         hidden = order <= threshold
         only_last = noise[:, 0] < self.last_ratio

@@ -33,7 +33,8 @@ class NextItem:
 
     def spans(self, offsets: Int64[np.ndarray, " U1"]) -> Spans:
         """Windows of up to ``max_len`` inputs and one more target; a history of one item teaches nothing and is left out."""
-        stride = int(self.stride * self.max_len) or int(np.diff(offsets).max(initial=0)) + 1
+        longest = int(np.diff(offsets).max(initial=0))
+        stride = max(1, int(self.stride * self.max_len)) if self.stride else longest + 1
         spans = sliding(offsets, self.max_len + 1, stride)
         if self.stride == 0:
             newest = np.isin(spans.stop, offsets[1:])
