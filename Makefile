@@ -18,7 +18,7 @@ install: .venv/installed
 	touch $@
 
 train: install
-	$(BIN)/python -m recpref.train model=bert4rec data=ml_100k
+	$(BIN)/python -m recpref.train model=bert4rec data=ml_100k refit=true
 
 test: install
 	$(BIN)/python -m pytest -n 2

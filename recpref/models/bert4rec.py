@@ -104,5 +104,5 @@ class BERT4Rec(nn.Module):
         and no dropout inside attention (chosen on ML-100K without its test items; see ``benchmarks/LOG.md``).
         """
         published = ["optimizer.lr=1e-4", "optimizer.warmup_steps=100", "optimizer.decay=linear", "loader.batch_size=256"]
-        ours = ["optimizer.lr=2e-3", "optimizer.warmup_steps=100", "optimizer.average=0.998", "examples.crop=0.5"]
+        ours = ["optimizer.lr=2e-3", "optimizer.warmup_steps=100", "optimizer.average=0.998", "examples.crop=0.5", "stopping.patience=6"]
         return ["examples=cloze", *(published if variant == "published" else [*ours, "model.attention_dropout=0.0"])]
