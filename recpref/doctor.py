@@ -1,4 +1,8 @@
-"""python -m recpref.doctor: what is missing here, and the one command that mends it."""
+"""python -m recpref.doctor: what is missing here, and the one command that mends it.
+
+python -m recpref.doctor data=my.csv [data.user=...] looks at data instead, without training: what was read and dropped, how
+long histories are, and what to beware of.
+"""
 
 from __future__ import annotations
 
@@ -67,13 +71,17 @@ def _data() -> list[Finding]:
 
 
 def doctor(arguments: list[str]) -> None:
-    """The verb. Exit code 1 where something needed is missing. Raises: ValueError for arguments it does not take."""
-    given, rest = console.switches(arguments, set())
+    """The verb. Exit code 1 where something needed is missing. Raises: ValueError for bad data and other arguments."""
+    given, overrides = console.switches(arguments, set())
     if given:
         print(__doc__)
-        return
-    if rest:
-        raise ValueError(f"unknown argument {rest[0]!r}; the doctor takes none")
+    elif overrides:
+        _examine_data(overrides)
+    else:
+        _examine_all()
+
+
+def _examine_all() -> None:
     findings = examine()
     console.table("recpref doctor", ["what", "state"], [[finding.what, finding.state] for finding in findings])
     for finding in findings:
@@ -81,6 +89,22 @@ def doctor(arguments: list[str]) -> None:
             print(f"{finding.what}: {finding.mend}")
     if any(finding.mend for finding in findings if not finding.what.startswith("data=")):
         sys.exit(1)
+
+
+def _examine_data(overrides: list[str]) -> None:
+    from recpref.composition import chosen, compose
+    from recpref.data.checkup import facts, warnings
+    from recpref.experiment import opened
+
+    for key in chosen(overrides):
+        if key.partition(".")[0] != "data":
+            raise ValueError(f"{key}: the doctor takes data=... and data.OPTION=..., or nothing")
+    data = opened(compose([*overrides, "model=popular"])["data"])
+    for line in data.report:
+        print(line)
+    console.table(f"recpref doctor: {data.name}", ["what", "count"], facts(data))
+    for line in warnings(data):
+        print(f"beware: {line}")
 
 
 if __name__ == "__main__":

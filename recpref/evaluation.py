@@ -106,11 +106,23 @@ def question(history: Interactions, targets: Interactions, users: np.ndarray, *,
     """What these users (numbers) may be asked: their history, what to exclude, and their targets."""
     items = torch.from_numpy(history.padded(users))
     asked = Query(History(items, torch.from_numpy(users)), exclude=items if filter_seen else None)
-    return Question(asked, torch.from_numpy(targets.padded(users)))
+    return Question(asked, distinct(torch.from_numpy(targets.padded(users))))
+
+
+def distinct(items: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
+    """The items of each row, sorted, with repeats replaced by PAD: what is relevant twice can be found only once."""
+    items = items.sort(1).values
+    again = torch.zeros_like(items, dtype=torch.bool)
+    again[:, 1:] = items[:, 1:] == items[:, :-1]
+    return items.masked_fill(again, PAD)
 
 
 def moved(query: Query, device: str | torch.device) -> Query:
     """The query on another device."""
-    history = query.history._replace(items=query.history.items.to(device), user=query.history.user.to(device))
-    exclude = None if query.exclude is None else query.exclude.to(device)
-    return query._replace(history=history, exclude=exclude)
+
+    def there(part: Tensor | None) -> Tensor | None:
+        return None if part is None else part.to(device)
+
+    history = query.history
+    history = history._replace(items=history.items.to(device), user=history.user.to(device), time=there(history.time))
+    return Query(history, exclude=there(query.exclude), candidates=there(query.candidates))

@@ -34,7 +34,7 @@ class Optimizer:
     ):
         if not lr > 0:
             raise ValueError(f"optimizer.lr={lr} must be positive")
-        if weight_decay < 0 or warmup_steps < 0:
+        if not weight_decay >= 0 or warmup_steps < 0:
             raise ValueError(f"optimizer.weight_decay={weight_decay} and optimizer.warmup_steps={warmup_steps} must not be negative")
         if not 0 < beta2 < 1:
             raise ValueError(f"optimizer.beta2={beta2} must lie in (0, 1)")
@@ -64,8 +64,9 @@ class Optimizer:
 
     def factor(self, step: int, n_steps: float) -> float:
         """What the rate is multiplied with at ``step`` (from 0)."""
-        warm = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
+        if step < self.warmup_steps:
+            return (step + 1) / self.warmup_steps
         if self.decay == "none" or math.isinf(n_steps):
-            return warm
-        done = min(1.0, step / max(1.0, n_steps))
-        return warm * (1 - done if self.decay == "linear" else 0.5 * (1 + math.cos(math.pi * done)))
+            return 1.0
+        done = min(1.0, step / max(1.0, n_steps))  # counted from the first step, as BERT's code does
+        return 1 - done if self.decay == "linear" else 0.5 * (1 + math.cos(math.pi * done))

@@ -60,15 +60,26 @@ def _number(key: str, text: str) -> int:
 
 
 def _histories(run: Any, data: str | None) -> Any:
-    from recpref.data.readers import read_file
     from recpref.experiment import opened
 
     if data is not None:
-        return read_file(data).to_pandas()
+        return _read(data, run)
     section = run.experiment["data"]
     if section.get("source") == "frame":
         raise ValueError(f"{run.path} was trained on a frame that is not kept with it; say data=histories.csv")
     return opened(section)
+
+
+def _read(data: str, run: Any) -> Any:
+    """A file's rows, its items as texts where the run's are. Integers come only of ids written as such: nothing is lost."""
+    from recpref.data.asked import Asked
+    from recpref.data.readers import read_file
+
+    user, item, _ = run.columns
+    frame = read_file(data, Asked(user, item)).to_pandas()
+    if item in frame and run.items.kind == "str" and frame[item].dtype.kind in "iu":
+        frame[item] = frame[item].astype(str)
+    return frame
 
 
 if __name__ == "__main__":

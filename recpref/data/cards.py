@@ -11,11 +11,17 @@ import os
 import tomllib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from recpref.data.filters import at_least, k_core
+from recpref.data import downloads
+from recpref.data.asked import Asked
+from recpref.data.columns import interactions_of
+from recpref.data.filters import Duplicates, filter_by
+from recpref.data.guess import columns_of
 from recpref.data.interactions import Interactions
-from recpref.data.readers import read_file, read_folder, read_separated
+from recpref.data.opening import open_file, read_folder
+from recpref.data.readers import HINT
+from recpref.data.separated import read_separated
 from recpref.suggest import unknown
 
 
@@ -33,7 +39,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Card:
-    """What a TOML card says."""
+    """What a TOML card says. ``time`` is the column of times, or ``none``."""
 
     name: str
     title: str
@@ -45,6 +51,7 @@ class Card:
     sources: list[Source]
     expected: dict[str, Any]
     filter: dict[str, Any] = field(default_factory=dict)
+    time: str = "timestamp"
 
 
 def folder() -> Path:
@@ -62,39 +69,51 @@ def names() -> list[str]:
 def card(name: str) -> Card:
     """The card of that name. Raises: ValueError with the nearest and all legal names."""
     if name not in names():
-        raise ValueError(unknown("data set", name, names(), hint="or the path of a .csv, .tsv or .parquet file or of a folder"))
+        raise ValueError(unknown("data set", name, names(), hint=HINT))
     with (folder() / f"{name}.toml").open("rb") as file:
         content = tomllib.load(file)
     return Card(**{**content, "sources": [Source(**source) for source in content["sources"]]})
 
 
-def load(name: str, *, k_core_of: int | None = None, min_rating: float | None = None) -> Interactions:
-    """The data of a card, checked against it; ``k_core_of`` and ``min_rating`` replace the card's own filter.
+def load(
+    name: str,
+    *,
+    k_core_of: int | None = None,
+    min_rating: float | None = None,
+    duplicates: Duplicates | None = None,
+    asked: Asked | None = None,
+) -> Interactions:
+    """The data of a card, checked against it; other filters and another time than the card's own are used but not checked.
 
     Raises: ValueError for an unknown name or data other than the card says; FileNotFoundError where no source has it.
     """
-    description = card(name)
-    data = replace(_found(description), name=name)
-    card_k_core, card_rating = description.filter.get("k_core"), description.filter.get("min_rating")
-    k_core_of = card_k_core if k_core_of is None else k_core_of
-    min_rating = card_rating if min_rating is None else min_rating
-    filtered = filter_by(data, k_core_of=k_core_of, min_rating=min_rating)
-    if (k_core_of, min_rating) == (card_k_core, card_rating):
-        _check(filtered, description)
-    return filtered
+    description, asked = card(name), asked or Asked()
+    own = description.filter
+    asked = asked._replace(time=asked.time or description.time)
+    data = filter_by(
+        replace(_found(description, asked), name=name),
+        k_core_of=own.get("k_core") if k_core_of is None else k_core_of,
+        min_rating=own.get("min_rating") if min_rating is None else min_rating,
+        duplicates=duplicates or own.get("duplicates", "keep"),
+    )
+    differs = [
+        k_core_of not in (None, own.get("k_core")),
+        min_rating not in (None, own.get("min_rating")),
+        duplicates not in (None, own.get("duplicates", "keep")),
+        asked.time != description.time,
+        asked.missing_time != "refuse",
+    ]
+    if any(differs):
+        return data.noted("asked for otherwise than the card does: its counts were not compared")
+    _check(data, description)
+    return data.noted("the card's counts agree" if description.verified else "the card is not verified: its counts are not known")
 
 
-def filter_by(data: Interactions, *, k_core_of: int | None, min_rating: float | None) -> Interactions:
-    """First the rating threshold, then the k-core."""
-    data = data if min_rating is None else at_least(data, min_rating)
-    return data if not k_core_of else k_core(data, k_core_of)
-
-
-def _found(description: Card) -> Interactions:
+def _found(description: Card, asked: Asked) -> Interactions:
     for source in description.sources:
         path = _place(source)
         if path is not None:
-            return _read(path, source, description)
+            return _read(path, source, description, asked)
     tried = ", ".join(f"{source.kind} {source.path}" for source in description.sources)
     raise FileNotFoundError(f"{description.name} was not found ({tried}); set RECPREF_DATA to the folder that holds it")
 
@@ -107,7 +126,7 @@ def _place(source: Source) -> Path | None:
         spec = importlib.util.find_spec("recbole")  # finds the files without importing the package
         roots = list(spec.submodule_search_locations or []) if spec else []
         return next((path for root in roots if (path := Path(root) / source.path).is_file()), None)
-    return downloaded(source.path, source.sha256)
+    return downloads.downloaded(source.path, source.sha256)
 
 
 def nearest(name: str) -> str | None:
@@ -116,41 +135,19 @@ def nearest(name: str) -> str | None:
         if source.kind != "url":
             place = _place(source)
         else:
-            cached = cache() / source.path.rsplit("/", 1)[-1]
+            cached = downloads.cached(source.path)
             place = cached if cached.is_file() else None
         if place is not None:
             return f"{source.kind} {place}"
     return None
 
 
-def _read(path: Path, source: Source, description: Card) -> Interactions:
+def _read(path: Path, source: Source, description: Card, asked: Asked) -> Interactions:
     if source.kind == "folder":
-        return read_folder(path)
+        return read_folder(path, asked)
     table = read_separated(path, description.columns, source.separator, member=source.member or None, header=source.header)
-    return Interactions.from_dataframe(table, user="user_id", item="item_id", time="timestamp")
-
-
-def cache() -> Path:
-    """The local cache of downloads."""
-    import pooch
-
-    return Path(pooch.os_cache("recpref"))
-
-
-def downloaded(url: str, sha256: str) -> Path:
-    """The file at ``url`` in the local cache, downloaded with a progress bar if it is not there.
-
-    Raises: ValueError where the checksum differs (a truncated download, too); ConnectionError where nothing answers.
-    """
-    import pooch
-    import requests
-
-    try:
-        return Path(pooch.retrieve(url, known_hash=f"sha256:{sha256}", path=cache(), fname=url.rsplit("/", 1)[-1], progressbar=True))
-    except requests.RequestException as error:
-        raise ConnectionError(f"{url} could not be downloaded: {error}; put the data into $RECPREF_DATA instead") from error
-    except ValueError as error:
-        raise ValueError(f"{url} is not the file that the card describes: {error}") from error
+    columns, line = columns_of(table.column_names, asked, description.name)
+    return interactions_of(table, columns, name=description.name, report=(line,), missing_time=asked.missing_time)
 
 
 def _check(data: Interactions, description: Card) -> None:
@@ -160,18 +157,34 @@ def _check(data: Interactions, description: Card) -> None:
             raise ValueError(f"{description.name}: the card expects {key} {expected} but the data found has {found[key]}")
 
 
-def open_data(name: str, *, user: str = "user_id", item: str = "item_id", time: str | None = "timestamp",
-              k_core: int | None = None, min_rating: float | None = None) -> Interactions:  # fmt: skip
-    """A card's data, a file or a folder. The columns are those of a file; a card and a folder know their own.
+def open_data(
+    name: str,
+    *,
+    user: str | None = None,
+    item: str | None = None,
+    time: str | None = None,
+    k_core: int | None = None,
+    min_rating: float | None = None,
+    duplicates: Duplicates | None = None,
+    missing_time: Literal["refuse", "drop"] = "refuse",
+    separator: str | None = None,
+    encoding: str = "utf-8",
+    extra: bool = True,
+) -> Interactions:
+    """A card's data, a file or a folder.
+
+    Columns that are not named are guessed; ``time="none"`` takes the order of the rows. ``duplicates`` (by default those of
+    the card, else ``keep``): what becomes of rows that repeat a user and item. ``separator`` may be spelled ``comma``,
+    ``semicolon``, ``tab``, ``pipe`` or ``space``. Without ``extra`` no column is read that is not needed.
 
     Raises: ValueError for an unknown name; otherwise as the readers.
     """
+    also = ("split", *(("rating",) if min_rating is not None else ()))
+    asked = Asked(user, item, time, separator, encoding, extra, also, missing_time)
     path = Path(name)
     if name in names():
-        return load(name, k_core_of=k_core, min_rating=min_rating)
-    if path.is_dir():
-        return filter_by(read_folder(path), k_core_of=k_core, min_rating=min_rating)
-    if path.is_file() or path.suffix:
-        data = Interactions.from_dataframe(read_file(path), user=user, item=item, time=time, name=path.name.split(".")[0])
-        return filter_by(data, k_core_of=k_core, min_rating=min_rating)
-    raise ValueError(unknown("data set", name, names(), hint="or the path of a .csv, .tsv or .parquet file or of a folder"))
+        return load(name, k_core_of=k_core, min_rating=min_rating, duplicates=duplicates, asked=asked)
+    if not (path.exists() or path.suffix):
+        raise ValueError(unknown("data set", name, names(), hint=HINT))
+    data = read_folder(path, asked) if path.is_dir() else open_file(path, asked)
+    return filter_by(data, k_core_of=k_core, min_rating=min_rating, duplicates=duplicates or "keep")

@@ -1,115 +1,66 @@
-"""From a frame's columns to Interactions: checks, numbering and the stable order, with errors that name the place."""
+"""From a frame's columns to Interactions: checks, numbering, and the stable order by user and time."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from recpref.data.frames import arrow_table
+from recpref.data.ids import numbered
 from recpref.data.interactions import Columns, Interactions
+from recpref.data.ordering import stable_order
+from recpref.data.times import absent, moments
 from recpref.data.vocabulary import Vocabulary
 
 
-def interactions_of(df: Any, *, user: str, item: str, time: str | None, name: str) -> Interactions:
-    """See ``Interactions.from_dataframe``."""
-    table = _arrow(df)
-    for column in filter(None, (user, item, time)):
+def interactions_of(
+    df: Any,
+    columns: Columns,
+    *,
+    name: str,
+    report: tuple[str, ...] = (),
+    missing_time: Literal["refuse", "drop"] = "refuse",
+) -> Interactions:
+    """See ``Interactions.from_dataframe``. ``report`` is what is already known of how the frame came about.
+
+    ``missing_time="drop"`` leaves out rows without a time, which are otherwise refused.
+    """
+    table = arrow_table(df)
+    for column in filter(None, columns):
         if column not in table.column_names:
             raise ValueError(f"{name} has no column {column!r}; it has {', '.join(map(repr, table.column_names)) or 'none'}")
     if not table.num_rows:
         raise ValueError(f"{name} has no rows")
-    users, user_number = _numbered(table[user], user)
-    items, item_number = _numbered(table[item], item)
-    clock: Literal["seconds", "order", "none"] = "none"
-    moment = None
-    if time is not None:
-        moment, clock = _seconds(table[time], time), "order" if time == "order" else "seconds"
-    order = np.lexsort((user_number,) if moment is None else (moment, user_number))  # stable: ties keep their order
-    rest = [column for column in table.column_names if column not in (user, item, time)]
-    extra = table.select(rest).to_pandas().iloc[order].reset_index(drop=True) if rest else None
+    if columns.time is not None and missing_time == "drop":
+        table, report = _dated(table, columns.time, name, report)
+    users, user = numbered(table[columns.user], columns.user)
+    items, item = numbered(table[columns.item], columns.item)
+    when = None if columns.time is None else moments(table[columns.time], columns.time)
+    order = stable_order(user, None if when is None else when.seconds if when.fine is None else when.fine)
+    rest = [column for column in table.column_names if column not in columns]
+    extra = table.select(rest).to_pandas() if rest else None
     return Interactions(
-        user=user_number[order],
-        item=item_number[order],
-        time=None if moment is None else moment[order],
-        clock=clock,
-        extra=extra,
+        user=user if order is None else np.repeat(np.arange(1, len(users) + 1), np.bincount(user)[1:]),
+        item=item if order is None else item[order],
+        time=None if when is None else when.seconds.copy() if order is None else when.seconds[order],
+        clock="none" if when is None else when.clock,
+        extra=extra if extra is None or order is None else extra.iloc[order].reset_index(drop=True),
         users=Vocabulary(users),
         items=Vocabulary(items),
         name=name,
-        columns=Columns(user, item, time),
+        columns=columns,
+        report=(*report, "times: none; a user's rows are in the order of the file" if when is None else f"times: {when.unit}"),
     )
 
 
-def _arrow(df: Any) -> pa.Table:
-    if isinstance(df, pa.Table):
-        return df
-    if not isinstance(df, pd.DataFrame):
-        if not hasattr(df, "__arrow_c_stream__"):
-            raise ValueError(f"a {type(df).__name__} is no data frame; pass a pandas or polars frame or an Arrow table")
-        return pa.table(df)
-    columns = {}
-    for column in df.columns:
-        try:
-            columns[str(column)] = pa.array(df[column], from_pandas=True)
-        except (pa.ArrowInvalid, pa.ArrowTypeError):
-            columns[str(column)] = _mixed(df[column], str(column))
-    return pa.table(columns)
-
-
-def _mixed(series: pd.Series, column: str) -> pa.Array:
-    kinds = series.map(type)
-    other = int((kinds != kinds.iloc[0]).to_numpy().argmax())
-    first, second = series.iloc[0], series.iloc[other]
-    raise ValueError(
-        f"column {column!r} mixes types: row 0 holds {first!r} ({type(first).__name__}) and row {other} holds "
-        f"{second!r} ({type(second).__name__}); make them all integers or all strings"
-    )
-
-
-def _numbered(column: pa.ChunkedArray, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """The sorted distinct ids, and each row's number (from 1)."""
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if column.null_count or (pa.types.is_floating(column.type) and pc.any(pc.is_nan(column)).as_py()):
-        missing = pc.is_null(column, nan_is_null=True)
-        row = pc.index(missing, True).as_py()
-        raise ValueError(f"column {name!r} has {pc.sum(missing).as_py()} missing ids, the first in row {row}")
-    if not (
-        pa.types.is_integer(column.type)
-        or pa.types.is_string(column.type)
-        or pa.types.is_large_string(column.type)
-        or pa.types.is_string_view(column.type)
-    ):
-        raise ValueError(f"column {name!r} holds {column.type} (such as {column[0].as_py()!r}); ids must be integers or strings")
-    if pa.types.is_string_view(column.type):
-        column = column.cast(pa.large_string())
-    encoded = column.combine_chunks().dictionary_encode()
-    encoded = encoded if isinstance(encoded, pa.DictionaryArray) else encoded.combine_chunks()
-    ids = encoded.dictionary.to_numpy(zero_copy_only=False)
-    ids = ids.astype(np.int64) if pa.types.is_integer(column.type) else ids.astype(object)
-    order = np.argsort(ids, kind="stable")
-    number = np.empty(len(ids), np.int64)
-    number[order] = np.arange(1, len(ids) + 1)
-    return ids[order], number[encoded.indices.to_numpy(zero_copy_only=False)]
-
-
-def _seconds(column: pa.ChunkedArray, name: str) -> np.ndarray:
-    """Whole seconds since 1970 (UTC) of numbers, timestamps or ISO 8601 texts."""
-    if column.null_count or (pa.types.is_floating(column.type) and not pc.all(pc.is_finite(column)).as_py()):
-        row = pc.index(pc.is_null(column, nan_is_null=True), True).as_py()
-        raise ValueError(f"time column {name!r} has missing values, the first in row {max(row, 0)}")
-    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-        return column.to_numpy().astype(np.int64)
-    if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
-        return column.cast(pa.timestamp("s"), safe=False).to_numpy().astype("datetime64[s]").astype(np.int64)
-    texts = column.to_pandas().astype(str)
-    parsed = pd.to_datetime(texts, utc=True, errors="coerce", format="ISO8601")
-    if parsed.isna().any():
-        row = int(parsed.isna().to_numpy().argmax())
-        raise ValueError(
-            f"time column {name!r}, row {row}: {texts.iloc[row]!r} is no time; use ISO 8601 (2026-11-21T09:30:00) or epoch seconds"
-        )
-    return parsed.dt.tz_localize(None).to_numpy().astype("datetime64[s]").astype(np.int64)
+def _dated(table: pa.Table, time: str, name: str, report: tuple[str, ...]) -> tuple[pa.Table, tuple[str, ...]]:
+    """The rows that have a time."""
+    missing = absent(table[time])
+    if missing is None:
+        return table, report
+    if missing.all():
+        raise ValueError(f"{name}: no row has a time in column {time!r}; say data.time=none for the order of the rows")
+    line = f"missing_time=drop: {missing.sum():,} of {len(missing):,} rows have no time and were dropped"
+    return table.filter(pa.array(~missing)), (*report, line)

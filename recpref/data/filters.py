@@ -1,10 +1,57 @@
-"""Filters that define a benchmark's data: k-core and a rating threshold."""
+"""What is done to data before it is split, in this order: duplicates, the rating threshold, the k-core. All of it is reported."""
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Int64
 
 from recpref.data.interactions import Interactions
+from recpref.suggest import unknown
+
+Duplicates = Literal["keep", "first", "last", "refuse"]
+
+
+def filter_by(
+    data: Interactions, *, k_core_of: int | None = None, min_rating: float | None = None, duplicates: Duplicates = "keep"
+) -> Interactions:
+    """Each rule that is asked for, with a line of the report. A user's last word counts, so duplicates come before the threshold."""
+    data = without_duplicates(data, duplicates)
+    data = data if min_rating is None else at_least(data, min_rating)
+    return data if not k_core_of else k_core(data, k_core_of)
+
+
+def repeats(data: Interactions) -> Bool[np.ndarray, " n"]:
+    """Which rows name a user and an item that an earlier row names."""
+    return _again(data.user * (data.n_items + 1) + data.item)
+
+
+def _again(pair: Int64[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
+    again = np.ones(len(pair), dtype=bool)
+    again[np.unique(pair, return_index=True)[1]] = False
+    return again
+
+
+def without_duplicates(data: Interactions, policy: str) -> Interactions:
+    """Of the rows of one user and one item: all (``keep``), the ``first`` or the ``last`` in time, or an error (``refuse``).
+
+    Raises: ValueError for another policy, or, with ``refuse``, naming the first pair that stands there twice.
+    """
+    if policy not in get_args(Duplicates):
+        raise ValueError(unknown("data.duplicates", str(policy), get_args(Duplicates)))
+    if policy == "keep":
+        return data
+    again = repeats(data) if policy != "last" else _again((data.user * (data.n_items + 1) + data.item)[::-1])[::-1]
+    if policy == "refuse" and again.any():
+        row = int(again.argmax())
+        user, item = data.users.ids[data.user[row] - 1], data.items.ids[data.item[row] - 1]
+        raise ValueError(
+            f"data.duplicates=refuse: {again.sum():,} rows of {data.name} repeat a user and item, such as user {user!r} and item "
+            f"{item!r}; data.duplicates may be keep, first or last"
+        )
+    return _kept(data, ~again, f"duplicates={policy}") if again.any() else data.noted(f"duplicates={policy}: there are none")
 
 
 def k_core(data: Interactions, k: int) -> Interactions:
@@ -22,19 +69,28 @@ def k_core(data: Interactions, k: int) -> Interactions:
         if not thin.any():
             break
         kept &= ~thin
-    if not kept.any():
-        raise ValueError(f"data.k_core={k} leaves nothing of {data!r}")
-    return data.where(kept).compact()
+    return _kept(data, kept, f"k_core={k}")
 
 
 def at_least(data: Interactions, rating: float) -> Interactions:
     """Keeps interactions with ``rating`` or more, and renumbers.
 
-    Raises: ValueError where there are no ratings or nothing is left.
+    Raises: ValueError where there are no ratings, where they are no numbers, or where nothing is left.
     """
     if data.extra is None or "rating" not in data.extra:
         raise ValueError(f"data.min_rating={rating} needs a column 'rating', which {data.name} does not have")
-    kept = data.extra["rating"].to_numpy() >= rating
+    ratings = data.extra["rating"]
+    if not pd.api.types.is_numeric_dtype(ratings):
+        raise ValueError(f"data.min_rating={rating} needs numbers in column 'rating', and row 0 holds {ratings.iloc[0]!r}")
+    return _kept(data, ratings.to_numpy(dtype=np.float64, na_value=np.nan) >= rating, f"min_rating={rating:g}")
+
+
+def _kept(data: Interactions, kept: Bool[np.ndarray, " n"], rule: str) -> Interactions:
+    """The rows that a rule keeps, renumbered, with the rule in the report."""
     if not kept.any():
-        raise ValueError(f"data.min_rating={rating} leaves nothing of {data!r}")
-    return data.where(kept).compact()
+        raise ValueError(f"data.{rule} leaves nothing of {data!r}")
+    rest = data.where(kept).compact()
+    return rest.noted(
+        f"{rule}: {len(data) - len(rest):,} of {len(data):,} rows dropped, {data.n_users - rest.n_users:,} users and "
+        f"{data.n_items - rest.n_items:,} items with them"
+    )

@@ -29,7 +29,8 @@ class Interactions:
     """Flat arrays sorted by (user, time, original row): a user is one slice. Users and items are numbered from 1.
 
     ``clock`` says what ``time`` is: ``seconds`` since 1970 in UTC, an ``order`` without a clock, or ``none``. ``extra``
-    holds the other columns (rating, review, ...), row-aligned.
+    holds the other columns (rating, review, ...), row-aligned. ``report`` tells in lines what was read, and which rule kept
+    how much of it.
     """
 
     user: Int64[np.ndarray, " n"]
@@ -41,29 +42,45 @@ class Interactions:
     items: Vocabulary
     name: str = "frame"
     columns: Columns = field(default_factory=Columns)
+    report: tuple[str, ...] = ()
 
     @classmethod
-    def from_dataframe(cls, df: Any, *, user: str, item: str, time: str | None = None, name: str = "frame") -> Interactions:
+    def from_dataframe(
+        cls, df: Any, *, user: str | None = None, item: str | None = None, time: str | None = None, name: str = "frame"
+    ) -> Interactions:
         """From a pandas or polars frame, or anything that speaks Arrow. Rows of equal time keep their order.
+
+        With ``user`` and ``item`` named and no ``time`` there is no time; if either is not named, what is not is guessed.
 
         Raises: ValueError naming the column, the row and the value, for a missing column, an empty frame, missing ids,
         ids that are neither integers nor strings, or times that are no times.
         """
-        from recpref.data.columns import interactions_of  # columns builds Interactions: imported when called
+        from recpref.data.asked import Asked  # these build Interactions: imported when called
+        from recpref.data.columns import interactions_of
+        from recpref.data.frames import arrow_table
+        from recpref.data.guess import columns_of
 
-        return interactions_of(df, user=user, item=item, time=time, name=name)
+        if user is not None and item is not None:
+            return interactions_of(df, Columns(user, item, time), name=name)
+        table = arrow_table(df)
+        columns, line = columns_of(table.column_names, Asked(user, item, time), name)
+        return interactions_of(table, columns, name=name, report=(line,))
 
     @classmethod
     def from_file(cls, path: str | Path, *, user: str, item: str, time: str | None = None) -> Interactions:
-        """From CSV, TSV or Parquet (``.gz`` too). Raises: as ``from_dataframe``, and FileNotFoundError."""
-        from recpref.data.readers import read_file
+        """From CSV, TSV, JSON lines or Parquet (``.gz`` too). Raises: as ``from_dataframe``, and FileNotFoundError."""
+        from recpref.data.asked import Asked
+        from recpref.data.opening import open_file
 
-        return cls.from_dataframe(read_file(path), user=user, item=item, time=time, name=Path(path).name.split(".")[0])
+        return open_file(path, Asked(user, item, time or "none"))
 
     @classmethod
     def from_folder(cls, path: str | Path) -> Interactions:
-        """From a folder with ``interactions*.csv[.gz]`` and, where they exist, ``items`` and ``users`` of features."""
-        from recpref.data.readers import read_folder
+        """From a folder with ``interactions*.csv[.gz]`` and, where they exist, ``items`` and ``users`` of features.
+
+        Or of RecBole's atomic files, a Hugging Face data set, or files called train, valid and test.
+        """
+        from recpref.data.opening import read_folder
 
         return read_folder(path)
 
@@ -116,8 +133,13 @@ class Interactions:
         for part in (self.user, self.item, self.time):
             sha.update(b"-" if part is None else np.ascontiguousarray(part, "<i8").tobytes())
         for vocabulary in (self.users, self.items):
-            sha.update("\n".join(map(str, vocabulary.ids.tolist())).encode())
+            texts = list(map(str, vocabulary.ids.tolist()))  # with their lengths, so that none runs into the next
+            sha.update(f"\n{len(texts)}\n".encode() + "\n".join(f"{len(text)} {text}" for text in texts).encode())
         return sha.hexdigest()
+
+    def noted(self, line: str) -> Interactions:
+        """The same data with one more line in its report."""
+        return replace(self, report=(*self.report, line))
 
     def where(self, mask: np.ndarray) -> Interactions:
         """The rows where ``mask`` is true, under the same vocabularies."""

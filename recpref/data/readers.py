@@ -1,89 +1,100 @@
-"""Readers: files and folders to Arrow tables and Interactions."""
+"""A file to an Arrow table, whatever it is written in; and several files to one table."""
 
 from __future__ import annotations
 
-import io
-import re
-import zipfile
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import pandas as pd
 import pyarrow as pa
-import pyarrow.csv
+import pyarrow.ipc
 import pyarrow.parquet
 
-from recpref.data.interactions import Interactions
+from recpref.data.asked import Asked
+from recpref.data.json_lines import read_json
+from recpref.data.separated import read_text, settled, wanted_columns
 
-if TYPE_CHECKING:
-    from recpref.data.vocabulary import Vocabulary
+TEXT = (".csv", ".tsv", ".txt", ".dat", ".data")
+JSON = (".jsonl", ".ndjson", ".json")
+ATOMIC = (".inter", ".item", ".user")
+SUFFIXES = (*TEXT, *JSON, *ATOMIC, ".parquet", ".arrow")
+HINT = "or the path of a .csv, .tsv, .dat, .jsonl, .inter or .parquet file (.gz of a text, too) or of a folder"
 
-SUFFIXES = (".csv", ".tsv", ".parquet")
+
+def suffix_of(path: Path) -> str:
+    """The suffix that says what is in it, with ``.gz`` taken off."""
+    return Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
 
 
-def read_file(path: str | Path) -> pa.Table:
-    """A CSV, TSV (``.gz`` too) or Parquet file.
+def read_file(path: str | Path, asked: Asked | None = None) -> pa.Table:
+    """The table in a file. Ids are integers only where each is written as one.
 
-    Raises: FileNotFoundError; ValueError for an empty or unreadable file or an unknown suffix.
+    Raises: FileNotFoundError; ValueError for an empty, damaged or unreadable file, an unknown suffix or another encoding.
     """
-    path = Path(path)
+    return read_files([Path(path)], asked or Asked(), Path(path))
+
+
+def read_files(paths: Sequence[Path], asked: Asked, where: Path, splits: Sequence[str | None] | None = None) -> pa.Table:
+    """One table of several files, in this order; ``splits`` are what a column ``split`` says in the rows of each.
+
+    Raises: as ``read_file``, and ValueError where the files do not fit together, or have a column ``split`` of their own.
+    """
+    tables = [read_part(path, asked) for path in paths]
+    if splits is not None:
+        if any("split" in table.column_names for table in tables):
+            raise ValueError(f"{where} has both files of splits and a column 'split'; which is meant cannot be known")
+        tables = [
+            table.append_column("split", pa.array([split] * table.num_rows, pa.string()))
+            for table, split in zip(tables, splits, strict=True)
+        ]
+    table = _joined(tables, where)
+    return settled(table, asked) if any(suffix_of(path) in (*TEXT, *ATOMIC) for path in paths) else table
+
+
+def read_part(path: Path, asked: Asked) -> pa.Table:
+    """One file of several: its ids are still texts where it is a text, so that all parts agree. Raises: as ``read_file``."""
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}")
-    suffix = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
+    suffix = suffix_of(path)
     if suffix not in SUFFIXES:
-        raise ValueError(f"{path}: cannot read {suffix or 'a file without suffix'}; known: {', '.join(SUFFIXES)}, .gz of the first two")
+        raise ValueError(f"{path}: cannot read {suffix or 'a file without suffix'}; known: {', '.join(SUFFIXES)}, .gz of the texts")
     if not path.stat().st_size:
         raise ValueError(f"{path} is empty")
     try:
         if suffix == ".parquet":
-            return pa.parquet.read_table(path)
-        return pa.csv.read_csv(
-            path, parse_options=pa.csv.ParseOptions(delimiter="\t" if suffix == ".tsv" else ",", newlines_in_values=True)
-        )
+            return pa.parquet.read_table(path, columns=wanted_columns(pa.parquet.read_schema(path).names, asked))
+        if suffix == ".arrow":
+            return _arrow(path)
+        if suffix in ATOMIC:
+            from recpref.data.atomic import read_atomic_file
+
+            return read_atomic_file(path, asked)
+        return read_json(path, asked) if suffix in JSON else read_text(path, asked)
     except (pa.ArrowInvalid, OSError) as error:
         raise ValueError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
 
 
-def read_folder(path: str | Path) -> Interactions:
-    """A folder of ``interactions*.csv[.gz]`` (``user_id,item_id[,timestamp|order][,...]``) with features beside it.
-
-    Raises: FileNotFoundError where there are no interactions; ValueError as ``Interactions.from_dataframe``.
-    """
-    path = Path(path)
-    parts = sorted(part for part in path.glob("interactions*") if re.search(r"\.(csv|tsv|parquet)(\.gz)?$", part.name))
-    if not parts:
-        raise FileNotFoundError(f"{path} has no interactions*.csv, .csv.gz or .parquet")
-    table = pa.concat_tables([read_file(part) for part in parts], promote_options="permissive")
-    time = next((column for column in ("timestamp", "order") if column in table.column_names), None)
-    data = Interactions.from_dataframe(table, user="user_id", item="item_id", time=time, name=path.name)
-    return replace(data, users=_described(data.users, path, "user"), items=_described(data.items, path, "item"))
+def _arrow(path: Path) -> pa.Table:
+    """What ``datasets`` saves: a stream of Arrow batches."""
+    with pa.memory_map(str(path)) as file:
+        return pa.ipc.open_stream(file).read_all()
 
 
-def _described(vocabulary: Vocabulary, folder: Path, what: str) -> Vocabulary:
-    """The vocabulary with the features of ``users.csv`` or ``items.csv``, row-aligned; missing ones stay missing."""
-    files = sorted(folder.glob(f"{what}s.csv*"))
-    if not files:
-        return vocabulary
-    frame = read_file(files[0]).to_pandas().set_index(f"{what}_id")
-    if not frame.index.is_unique:
-        raise ValueError(f"{files[0]}: {what}_id {frame.index[frame.index.duplicated()][0]!r} stands in more than one row")
-    return replace(vocabulary, features=frame.reindex(pd.Index(vocabulary.ids)).reset_index(drop=True))
-
-
-def read_separated(source: Path, columns: list[str], separator: str, *, member: str | None = None, header: bool = False) -> pa.Table:
-    """A text file, perhaps inside a zip archive, whose fields stand between separators of one or more characters.
-
-    Raises: ValueError where the archive is damaged or has no such member.
-    """
+def _joined(tables: Sequence[pa.Table], where: Path) -> pa.Table:
+    """One table of several. What is text in one part is text in all."""
+    names = dict.fromkeys(name for table in tables for name in table.column_names)
+    texts = [name for name in names if any(_is_text(table, name) for table in tables)]
     try:
-        text = zipfile.ZipFile(source).read(member) if member else source.read_bytes()
-    except (zipfile.BadZipFile, KeyError) as error:
-        raise ValueError(f"{source} cannot be read: {error}") from error
-    if len(separator) > 1:
-        text, separator = text.replace(separator.encode(), b"\t"), "\t"
-    return pa.csv.read_csv(
-        io.BytesIO(text),
-        read_options=pa.csv.ReadOptions(column_names=columns, skip_rows=int(header)),
-        parse_options=pa.csv.ParseOptions(delimiter=separator),
-    )
+        return pa.concat_tables([_as_texts(table, texts) for table in tables], promote_options="permissive")
+    except (pa.ArrowTypeError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ValueError(f"the parts of {where} do not fit together: {str(error).splitlines()[0]}") from error
+
+
+def _is_text(table: pa.Table, name: str) -> bool:
+    return name in table.column_names and pa.types.is_string(table[name].type)
+
+
+def _as_texts(table: pa.Table, names: list[str]) -> pa.Table:
+    for place, name in enumerate(table.column_names):
+        if name in names and not pa.types.is_string(table[name].type):
+            table = table.set_column(place, name, table[name].cast(pa.string()))
+    return table

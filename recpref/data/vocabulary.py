@@ -10,6 +10,15 @@ import pandas as pd
 from jaxtyping import Int64
 
 
+def _kind(ids: np.ndarray) -> str:
+    """``int``, ``str``, or the name of what is neither, whatever the array holds it in."""
+    if ids.dtype.kind in "iu":
+        return "int"
+    if ids.dtype.kind in "UT":
+        return "str"
+    return {"integer": "int", "string": "str"}.get(found := pd.api.types.infer_dtype(ids, skipna=False), found)
+
+
 @dataclass(frozen=True)
 class Vocabulary:
     """Sorted original ids (integers or strings) with the features of what they name, row-aligned, if there are any.
@@ -38,9 +47,10 @@ class Vocabulary:
         Raises: ValueError where the ids are of the other kind, which would make all of them unknown.
         """
         ids = np.asarray(ids)
-        kind = "int" if ids.dtype.kind in "iu" else "str"
+        kind = _kind(ids)
         if len(ids) and kind != self.kind:
             raise ValueError(f"{what} ids are {kind} (such as {ids[0]!r}) but were {self.kind} (such as {self.ids[0]!r}) in training")
+        ids = ids.astype(np.int64) if kind == "int" else ids
         return self._index.get_indexer(pd.Index(ids)).astype(np.int64) + 1
 
     def originals(self, numbers: np.ndarray) -> np.ndarray:

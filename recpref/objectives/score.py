@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from recpref.types import PAD, Batch, Loss, Sampler, Scorer, Step
+from recpref.types import PAD, Batch, Candidates, Loss, Sampler, Scorer, Step
 
 __all__ = ["Score"]
 
@@ -27,5 +28,20 @@ class Score:
         if items is not None:
             positive = candidates.positive[:, None]
             items = torch.cat([positive, items.expand(len(positive), -1)], 1)
-        logits_MC = model.score(h_BLD[carries_loss], items)
+        logits_MC = corrected(model.score(h_BLD[carries_loss], items), candidates)
         return self.loss(logits_MC, candidates).sum(), carries_loss.sum(), {}
+
+
+def corrected(logits_MC: Float[Tensor, "M C"], candidates: Candidates) -> Float[Tensor, "M C"]:
+    """Scores less the log of each candidate's sampling probability, and accidental positives at -inf.
+
+    Shapes: [M, 1 + N] where negatives were sampled; the catalogue's scores are left as they are.
+    """
+    if candidates.negatives is None:
+        return logits_MC
+    positive, negatives = logits_MC[:, :1], logits_MC[:, 1:]
+    if candidates.log_q_positive is not None and candidates.log_q_negatives is not None:
+        positive, negatives = positive - candidates.log_q_positive[:, None], negatives - candidates.log_q_negatives
+    if candidates.hit is not None:
+        negatives = negatives.masked_fill(candidates.hit, -torch.inf)
+    return torch.cat([positive, negatives], 1)

@@ -14,9 +14,13 @@ from recpref.data.heldout import Heldout, Split
 from recpref.data.interactions import Interactions
 from recpref.data.vocabulary import Vocabulary
 
+EPOCH = 946_684_800  # 2000-01-01T00:00:00Z
+
 
 def data_of(rows: list[tuple[str, str, int]]) -> Interactions:
-    return Interactions.from_dataframe(pd.DataFrame(rows, columns=["u", "i", "t"]), user="u", item="i", time="t")
+    return Interactions.from_dataframe(
+        pd.DataFrame([(u, i, EPOCH + t) for u, i, t in rows], columns=["u", "i", "t"]), user="u", item="i", time="t"
+    )
 
 
 DATA = data_of([("a", "p", 1), ("a", "q", 3), ("a", "r", 5), ("a", "s", 7), ("b", "p", 2), ("b", "r", 4), ("b", "t", 8), ("b", "q", 9)])

@@ -13,11 +13,12 @@ from recpref.data.audit import audit
 from recpref.data.heldout import Split
 from recpref.data.interactions import Interactions
 
+EPOCH = 946_684_800  # 2000-01-01T00:00:00Z
 SPLITS = ("leave_one_out", "leave_last_n", "global_temporal", "random", "given")
 
 
 def data_of(rows: list[tuple[str, str, int]], split: list[str] | None = None) -> Interactions:
-    frame = pd.DataFrame(rows, columns=["u", "i", "t"])
+    frame = pd.DataFrame([(u, i, EPOCH + t) for u, i, t in rows], columns=["u", "i", "t"])
     if split is not None:
         frame["split"] = split
     return Interactions.from_dataframe(frame, user="u", item="i", time="t")
@@ -77,7 +78,7 @@ def test_without_validation_its_row_is_training() -> None:
 
 
 def test_global_temporal_by_hand_with_dates() -> None:
-    split = split_by("global_temporal", data_of(TEN), valid_from="1970-01-01T00:00:05", test_from="1970-01-01T00:00:07Z")
+    split = split_by("global_temporal", data_of(TEN), valid_from="2000-01-01T00:00:05", test_from="2000-01-01T00:00:07Z")
     assert rows_of(split.train) == ["a:p", "a:q", "b:p", "b:r"]  # before 5
     assert rows_of(split.valid.targets) == ["a:r"]  # c:q at 6 has no training history
     assert rows_of(split.test.targets) == ["a:s", "b:t", "c:r"]  # c's row at 6 is a history at 7
@@ -87,7 +88,7 @@ def test_global_temporal_by_hand_with_dates() -> None:
 def test_global_temporal_by_hand_with_quantiles() -> None:
     # nine times 1..9: place ceil(8 * .5) = 4 is time 5; place ceil(8 * .75) = 6 is time 7
     by_share = split_by("global_temporal", data_of(TEN), valid_quantile=0.5, test_quantile=0.75)
-    by_date = split_by("global_temporal", data_of(TEN), valid_from="1970-01-01T00:00:05", test_from="1970-01-01T00:00:07")
+    by_date = split_by("global_temporal", data_of(TEN), valid_from="2000-01-01T00:00:05", test_from="2000-01-01T00:00:07")
     assert [rows_of(part) for part in parts(by_share)] == [rows_of(part) for part in parts(by_date)]
 
 
@@ -222,9 +223,9 @@ def test_random_keeps_a_training_row_of_every_user(data: Interactions) -> None:
         ("leave_last_n", {"n_test": 9}, "at least 11 interactions"),
         ("global_temporal", {"valid_quantile": 0.9}, "0 < valid < test < 1"),
         ("global_temporal", {"valid_from": "soon"}, "'soon' is no date"),
-        ("global_temporal", {"valid_from": "1971-01-01"}, "not before the test"),
-        ("global_temporal", {"valid_from": "1969-01-01"}, "no training row"),
-        ("global_temporal", {"test_from": "1971-01-01"}, "no test target"),
+        ("global_temporal", {"valid_from": "2001-01-01"}, "not before the test"),
+        ("global_temporal", {"valid_from": "1999-01-01"}, "no training row"),
+        ("global_temporal", {"test_from": "2001-01-01"}, "no test target"),
         ("random", {"test_share": 0.0}, "test_share=0.0"),
         ("random", {"test_share": 0.5, "valid_share": 0.5}, "leave some to training"),
         ("random", {"test_share": 0.01}, "holds out nothing"),

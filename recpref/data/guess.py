@@ -1,0 +1,96 @@
+"""Which column is the user, the item, the time, where nobody said so: well-known names, and never a guess among two.
+
+Case, underscores, hyphens, dots and blanks do not matter. Names stand in tiers: one of an earlier tier wins (Amazon's 2023
+files hold ``parent_asin`` and ``asin``, those of 2014 ``unixReviewTime`` and ``reviewTime``), two of one tier are ambiguous.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from recpref.data.asked import Asked
+from recpref.data.interactions import Columns
+
+TIERS = {
+    "user": (
+        "user userid uid reviewerid customerid customer visitorid memberid accountid buyerid readerid listenerid playerid",
+        "username sessionid session",
+    ),
+    "item": (
+        "item itemid iid movieid movie parentasin businessid productid product sku artistid songid trackid bookid isbn gameid appid "
+        "articleid newsid videoid animeid recipeid contentid gmapid",
+        "asin",
+    ),
+    "time": (
+        "timestamp unixreviewtime unixtime unixtimestamp datetime ts createdat eventtime epoch",
+        "time date reviewtime reviewdate ratingtime ratingdate day",
+        "order position",
+    ),
+}
+NO_TIMES = {"rating", "ratings", "stars", "score", "overall", "review", "reviewtext", "text", "summary", "title", "split", "verified"}
+
+
+def key(name: str) -> str:
+    """A name without what does not matter in it."""
+    return re.sub(r"[\s_.-]", "", name).lower()
+
+
+def is_id(name: str) -> bool:
+    """Whether a column of that name holds ids, which are to be read as they are written."""
+    return _known(name, "user") or _known(name, "item")
+
+
+def is_time(name: str) -> bool:
+    """Whether a column of that name may hold times."""
+    return _known(name, "time")
+
+
+def _known(name: str, role: str) -> bool:
+    return any(key(name) in tier.split() for tier in TIERS[role])
+
+
+def columns_of(names: Sequence[str], asked: Asked, where: str, *, strict: bool = True) -> tuple[Columns, str]:
+    """The columns asked for or guessed, and one line that says which are which.
+
+    Raises: ValueError where an asked column is missing, where two columns could be meant, or where none could. Data of
+    users, items and ratings alone may have no time; if it has other columns, ``strict`` wants to be told.
+    """
+    for column in (asked.user, asked.item, None if asked.time == "none" else asked.time):
+        if column is not None and column not in names:
+            raise ValueError(f"{where} has no column {column!r}; it has {_listed(names)}")
+    user = asked.user or _guessed("user", names, (asked.item, asked.time), where)
+    item = asked.item or _guessed("item", names, (user, asked.time), where)
+    if user is None or item is None:
+        role = "user" if user is None else "item"
+        raise ValueError(f"{where}: no column looks like the {role}; it has {_listed(names)}; say data.{role}=NAME")
+    time = asked.time or _guessed("time", names, (user, item), where)
+    if time is None and strict and (others := [n for n in names if n not in (user, item) and key(n) not in NO_TIMES]):
+        raise ValueError(
+            f"{where}: no column looks like the time, unless it is among {_listed(others)}; say data.time=NAME or data.time=none"
+        )
+    found = Columns(user, item, None if time == "none" else time)
+    return found, _line(found, asked)
+
+
+def _guessed(role: str, names: Sequence[str], taken: tuple[str | None, ...], where: str) -> str | None:
+    free = [name for name in names if name not in taken]
+    for tier in TIERS[role]:
+        known = tier.split()
+        fitting = [name for name in free if key(name) in known]
+        if len(fitting) > 1:
+            raise ValueError(f"{where}: {_listed(fitting)} could each be the {role}; say data.{role}=NAME")
+        if fitting:
+            return fitting[0]
+    return None
+
+
+def _line(found: Columns, asked: Asked) -> str:
+    parts = []
+    for role, name, said in zip(Columns._fields, found, (asked.user, asked.item, asked.time), strict=True):
+        parts.append(f"{role}={name or 'none'}" + ("" if said else " (guessed)" if name else " (none found: the order of the rows)"))
+    return "columns: " + ", ".join(parts)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names)) or "none"

@@ -1,0 +1,111 @@
+"""A column of times to whole seconds since 1970 (UTC), or to an order: dates, ISO 8601 texts, and numbers of any unit.
+
+Numbers are told apart by their size: all below 10 ** 8 are an order, not a clock (as seconds they would lie before March
+1973); otherwise seconds, milliseconds, microseconds or nanoseconds, and never two of them in one column. Times without a
+zone are UTC. What lies before 1970 or more than a day ahead is no time of an interaction but a mistake.
+"""
+
+from __future__ import annotations
+
+import time as clock_of_the_machine
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from jaxtyping import Bool, Int64
+
+DAY = 86_400
+LEAST = 10**8  # smaller numbers are an order
+UNITS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
+TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+USE = "use ISO 8601 (2026-11-21T09:30:00) or epoch seconds"
+
+
+class Moments(NamedTuple):
+    """``seconds``, or the numbers of an order. ``fine`` orders within a second where the column does; ``unit`` in words."""
+
+    seconds: Int64[np.ndarray, " n"]
+    clock: Literal["seconds", "order"]
+    unit: str
+    fine: np.ndarray | None = None
+
+
+def absent(column: pa.ChunkedArray) -> Bool[np.ndarray, " n"] | None:
+    """Where there is no time: null, NaN, or an empty text. None: nowhere."""
+    missing = pc.is_null(column, nan_is_null=True)
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        missing = pc.or_(missing, pc.fill_null(pc.equal(pc.utf8_trim_whitespace(column), ""), False))
+    return np.asarray(missing.to_numpy(), dtype=bool) if pc.any(missing).as_py() else None
+
+
+def moments(column: pa.ChunkedArray, name: str) -> Moments:
+    """The moments of a column called ``name``.
+
+    Raises: ValueError naming the column, the row and the value for what is missing, no time, negative, of mixed units, or
+    in the future.
+    """
+    if (missing := absent(column)) is not None:
+        raise ValueError(
+            f"time column {name!r} has missing values, the first in row {missing.argmax()} ({missing.sum()} in all); "
+            "data.missing_time=drop leaves such rows out, data.time=none takes the order of the rows"
+        )
+    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+        return _of_numbers(column.to_numpy(), name)
+    if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
+        ticks = column.cast(pa.timestamp("s")) if pa.types.is_date32(column.type) else column
+        ticks = ticks.cast(pa.timestamp("ms")) if pa.types.is_date64(ticks.type) else ticks
+        return _of_ticks(ticks.cast(pa.int64()).to_numpy(), TICKS[ticks.type.unit], name)
+    return _of_texts(column.to_pandas().astype(str), name)
+
+
+def _of_numbers(values: np.ndarray, name: str) -> Moments:
+    if values.dtype.kind == "f":
+        _refuse(~np.isfinite(values), values, name, f"is no time; {USE}")
+    _refuse(values < 0, values, name, "is negative")
+    most = values.max()
+    if most < LEAST or name.lower() == "order":
+        whole = values.astype(np.int64, copy=False)
+        return Moments(whole, "order", "an order, not a clock (numbers below 100,000,000)", values if (whole != values).any() else None)
+    unit = next((unit for unit, ticks in UNITS.items() if most < LEAST * ticks * 1000), None)
+    if unit is None:
+        raise ValueError(f"time column {name!r}, row {values.argmax()}: {most} is too large for nanoseconds since 1970")
+    small = values < LEAST * UNITS[unit]
+    if small.any():
+        raise ValueError(
+            f"time column {name!r} mixes units: row {small.argmax()} holds {values[small.argmax()]} and row {values.argmax()} holds "
+            f"{most} ({unit} since 1970); make them all {unit}"
+        )
+    if values.dtype.kind == "f":
+        fraction = values.astype(np.int64) != values
+        scale = 10**6 if unit == "seconds" and fraction.any() else 1
+        return _of_ticks(np.round(values * scale).astype(np.int64), UNITS[unit] * scale, name, unit)
+    return _of_ticks(values.astype(np.int64, copy=False), UNITS[unit], name, unit)
+
+
+def _of_ticks(ticks: np.ndarray, a_second: int, name: str, unit: str = "dates") -> Moments:
+    seconds = ticks if a_second == 1 else ticks // a_second
+    if seconds.min() < 0 or seconds.max() > clock_of_the_machine.time() + DAY:
+        early = seconds < 0
+        row = int(early.argmax() if early.any() else seconds.argmax())
+        what = "lies before 1970" if early.any() else "lies in the future"
+        raise ValueError(
+            f"time column {name!r}, row {row}: {ticks[row] if unit in UNITS else np.datetime64(int(seconds[row]), 's')} {what}; "
+            "correct it, or say data.time=none for the order of the rows"
+        )
+    fine = ticks if a_second > 1 and (seconds * a_second != ticks).any() else None
+    return Moments(seconds, "seconds", unit if unit == "dates" else f"{unit} since 1970", fine)
+
+
+def _of_texts(texts: pd.Series, name: str) -> Moments:
+    parsed = pd.to_datetime(texts, utc=True, errors="coerce", format="ISO8601")
+    _refuse(parsed.isna().to_numpy(), texts.to_numpy(dtype=object), name, f"is no time; {USE}")
+    return _of_ticks(parsed.dt.tz_localize(None).to_numpy().astype("datetime64[us]").astype(np.int64), TICKS["us"], name)
+
+
+def _refuse(bad: np.ndarray, values: np.ndarray, name: str, what: str) -> None:
+    if bad.any():
+        row = int(bad.argmax())
+        value = values[row] if values.dtype == object else values[row].item()
+        raise ValueError(f"time column {name!r}, row {row}: {value!r} {what}")

@@ -1,0 +1,164 @@
+"""Filters: the k-core and the rating threshold."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import networkx as nx
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recpref.data.filters import Duplicates, at_least, filter_by, k_core, without_duplicates
+from recpref.data.interactions import Interactions
+
+
+def of(pairs: list[tuple[int, int]], ratings: list[float] | None = None) -> Interactions:
+    """Interactions of (user, item) pairs without time."""
+    frame = pd.DataFrame(pairs, columns=["user_id", "item_id"])
+    frame = frame if ratings is None else frame.assign(rating=ratings)
+    return Interactions.from_dataframe(frame, user="user_id", item="item_id")
+
+
+def pairs_of(data: Interactions) -> list[tuple[int, int]]:
+    """The (user, item) pairs by their original ids."""
+    return list(zip(data.users.originals(data.user).tolist(), data.items.originals(data.item).tolist(), strict=True))
+
+
+SQUARE = [(1, 1), (1, 2), (2, 1), (2, 2)]
+
+
+def test_two_core_by_hand() -> None:
+    """Item 3 has one interaction and goes; then user 3 has only (3, 1) left and goes as well; the square stays."""
+    data = k_core(of([*SQUARE, (3, 1), (3, 3)]), 2)
+    assert pairs_of(data) == SQUARE
+    assert (data.n_users, data.n_items, data.item.tolist()) == (2, 2, [1, 2, 1, 2])
+
+
+def test_the_core_unravels_link_by_link() -> None:
+    """A path of 40 links hangs on the square: each round takes its last link, and nothing but the square is left."""
+    nodes = [2, *range(3, 45)]
+    path = [(a, b) if a % 2 else (b, a) for a, b in pairwise(nodes)]
+    assert pairs_of(k_core(of(SQUARE + path), 2)) == SQUARE
+
+
+def test_one_core_is_everything() -> None:
+    """Everybody who is there has one interaction."""
+    data = of(SQUARE)
+    assert k_core(data, 1).digest == data.digest
+
+
+def test_repeated_pairs_count_each_time() -> None:
+    """Two interactions of one pair are two interactions of that user and of that item."""
+    assert len(k_core(of([(1, 1), (1, 1)]), 2)) == 2
+
+
+@given(st.sets(st.tuples(st.integers(1, 8), st.integers(1, 8)), min_size=1, max_size=40), st.integers(1, 4))
+@settings(max_examples=50, deadline=None)
+def test_the_core_is_that_of_the_bipartite_graph(pairs: set[tuple[int, int]], k: int) -> None:
+    """networkx's k-core of the graph of users and items is the oracle."""
+    graph = nx.Graph([(("user", u), ("item", i)) for u, i in pairs])
+    core = {edge for edge in pairs if nx.k_core(graph, k).has_edge(("user", edge[0]), ("item", edge[1]))}
+    data = of(sorted(pairs))
+    if not core:
+        with pytest.raises(ValueError, match=f"k_core={k} leaves nothing"):
+            k_core(data, k)
+        return
+    assert set(pairs_of(k_core(data, k))) == core
+
+
+def test_a_core_that_is_empty_is_refused() -> None:
+    """The number and the data are named."""
+    with pytest.raises(ValueError, match=r"data\.k_core=3 leaves nothing of Interactions\(frame: 2 users"):
+        k_core(of(SQUARE), 3)
+
+
+@pytest.mark.parametrize("k", [0, -1])
+def test_a_core_below_one_is_refused(k: int) -> None:
+    """The number and the least legal one."""
+    with pytest.raises(ValueError, match=rf"data\.k_core={k} must be at least 1"):
+        k_core(of(SQUARE), k)
+
+
+def test_at_least_by_hand() -> None:
+    """Ratings 5, 3, 4, none: at least 4 keeps the first and the third; 4 itself is kept, a missing one is not."""
+    data = at_least(of(SQUARE, [5, 3, 4, float("nan")]), 4)
+    assert pairs_of(data) == [(1, 1), (2, 1)]
+    assert (data.n_items, data.item.tolist()) == (1, [1, 1])
+
+
+def test_at_least_without_ratings_is_refused() -> None:
+    """There is nothing to compare, with or without other columns."""
+    for data in (of(SQUARE), Interactions.from_dataframe(pd.DataFrame({"u": [1], "i": [1], "x": [9]}), user="u", item="i")):
+        with pytest.raises(ValueError, match=r"data\.min_rating=4 needs a column 'rating', which frame does not have"):
+            at_least(data, 4)
+
+
+def test_a_threshold_that_leaves_nothing_is_refused() -> None:
+    """No rating reaches 6."""
+    with pytest.raises(ValueError, match=r"data\.min_rating=6 leaves nothing of Interactions\(frame"):
+        at_least(of(SQUARE, [5, 5, 5, 5]), 6)
+
+
+def test_ratings_that_are_texts_are_refused() -> None:
+    """The column and a value of it are named."""
+    frame = pd.DataFrame({"u": [1], "i": [1], "rating": ["good"]})
+    with pytest.raises(ValueError, match="'rating'.*'good'"):  # noqa: RUF043
+        at_least(Interactions.from_dataframe(frame, user="u", item="i"), 4)
+
+
+def test_the_threshold_comes_before_the_core() -> None:
+    """(1, 2) is rated 1. Threshold first: the square is broken and its 2-core is empty; the core first would keep three rows."""
+    data = of(SQUARE, [5, 1, 5, 5])
+    with pytest.raises(ValueError, match="k_core=2 leaves nothing"):
+        filter_by(data, k_core_of=2, min_rating=4)
+    assert len(filter_by(k_core(data, 2), k_core_of=None, min_rating=4)) == 3
+
+
+def test_no_filter_changes_nothing() -> None:
+    """None means none."""
+    data = of(SQUARE)
+    assert filter_by(data, k_core_of=None, min_rating=None) is data
+
+
+REPEATED = [(1, 1), (1, 2), (1, 1), (2, 1), (1, 1)]  # user 1 and item 1: rows 0, 2 and 4
+
+
+@pytest.mark.parametrize(("policy", "kept"), [("keep", [5, 1, 4, 2, 3]), ("first", [5, 1, 3]), ("last", [1, 2, 3])])
+def test_duplicates_by_hand(policy: Duplicates, kept: list[float]) -> None:
+    """Ratings tell the rows apart: 5, 1, 4 and 2 are user 1's, in order."""
+    data = without_duplicates(of(REPEATED, [5, 1, 4, 3, 2]), policy)
+    assert data.extra is not None
+    assert data.extra["rating"].tolist() == kept
+
+
+def test_duplicates_are_refused_with_an_example_and_the_choices() -> None:
+    """The count, the pair, and what else there is."""
+    says = r"data\.duplicates=refuse: 2 rows of frame repeat a user and item, such as user .*1.* and item .*1.*; .* keep, first or last"
+    with pytest.raises(ValueError, match=says):
+        without_duplicates(of(REPEATED), "refuse")
+    assert without_duplicates(of(SQUARE), "refuse").report[-1] == "duplicates=refuse: there are none"
+
+
+def test_another_policy_is_refused() -> None:
+    """With the nearest and all of them."""
+    with pytest.raises(ValueError, match=r"unknown data\.duplicates 'frist'; did you mean 'first'\? known: first, keep, last, refuse"):
+        without_duplicates(of(SQUARE), "frist")
+
+
+def test_the_last_word_counts_for_the_threshold() -> None:
+    """User 1 rated item 1 with 5 and then with 2: the last word is below 4."""
+    data = of([(1, 1), (1, 1), (2, 1)], [5, 2, 4])
+    assert pairs_of(filter_by(data, duplicates="last", min_rating=4)) == [(2, 1)]
+    assert pairs_of(filter_by(data, duplicates="first", min_rating=4)) == [(1, 1), (2, 1)]
+
+
+def test_every_rule_is_reported() -> None:
+    """How many rows, users and items each dropped."""
+    data = filter_by(of([*SQUARE, (3, 3), (3, 3)], [5, 5, 5, 5, 1, 5]), k_core_of=2, min_rating=2, duplicates="last")
+    assert data.report[1:] == (
+        "duplicates=last: 1 of 6 rows dropped, 0 users and 0 items with them",
+        "min_rating=2: 0 of 5 rows dropped, 0 users and 0 items with them",
+        "k_core=2: 1 of 5 rows dropped, 1 users and 1 items with them",
+    )

@@ -1,0 +1,174 @@
+"""The score objective: every position that carries a target counts once, and no other."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from recpref.losses.cross_entropy import CrossEntropy
+from recpref.models.bert4rec import BERT4Rec
+from recpref.objectives.score import Score
+from recpref.samplers.catalogue import Catalogue
+from recpref.types import PAD, Batch, Candidates, History, Step
+
+V = 9
+STEP = Step(0, 0, torch.Generator())
+
+
+class Bag(nn.Module):
+    """A position's state is its item's vector; scores are inner products."""
+
+    causal = True
+
+    def __init__(self, vectors: Tensor):
+        super().__init__()
+        self.vectors = nn.Parameter(vectors)
+        self.bias = torch.zeros(len(vectors)).index_fill(0, torch.tensor(PAD), -torch.inf)
+
+    def embed(self, items: Tensor) -> Tensor:
+        return self.vectors[items]
+
+    def encode(self, x: Tensor, history: History) -> Tensor:
+        return x
+
+    def state(self, history: History) -> Tensor:
+        return self.embed(history.items)[:, -1]
+
+    def score(self, h: Tensor, items: Tensor | None = None) -> Tensor:
+        if items is None:
+            return h @ self.vectors.T + self.bias
+        return torch.einsum("md,mcd->mc", h, self.vectors[items].expand(len(h), -1, -1)) + self.bias[items]
+
+    def table(self) -> tuple[Tensor, Tensor]:
+        return self.vectors, self.bias
+
+
+class Given:
+    """A sampler that always gives these negatives."""
+
+    def __init__(self, negatives: Tensor, hit: Tensor | None = None):
+        self.negatives, self.hit = negatives, hit
+
+    def __call__(self, batch: Batch, rng: torch.Generator) -> Candidates:
+        return Candidates(batch.targets[batch.targets != PAD], self.negatives, hit=self.hit)
+
+
+def batch_of(items: list[list[int]], targets: list[list[int]]) -> Batch:
+    return Batch(History(torch.tensor(items), torch.arange(1, len(items) + 1)), torch.tensor(targets))
+
+
+def bag(seed: int = 0) -> Bag:
+    return Bag(torch.randn(V + 1, 4, generator=torch.Generator().manual_seed(seed), dtype=torch.float64))
+
+
+def bert4rec() -> BERT4Rec:
+    torch.manual_seed(0)
+    return BERT4Rec(V, d_model=8, n_layers=1, max_len=6).eval()
+
+
+@torch.no_grad()
+def looped(model: nn.Module, batch: Batch, negatives: list[list[int]] | None = None) -> tuple[float, int]:
+    """The same loss, position by position."""
+    states = model.encode(model.embed(batch.history.items), batch.history)
+    total, count = 0.0, 0
+    for row, targets in enumerate(batch.targets.tolist()):
+        for column, target in enumerate(targets):
+            if target != PAD:
+                others = [item for item in range(1, V + 1) if item != target] if negatives is None else negatives[count % len(negatives)]
+                scores = model.score(states[row, column][None])[0]
+                total -= float(scores[target] - torch.logsumexp(scores[[target, *others]], 0))
+                count += 1
+    return total, count
+
+
+BATCH = batch_of([[0, V + 1, 2, V + 1], [V + 1, 5, V + 1, 7]], [[0, 3, 0, 4], [6, 0, 2, 0]])  # V + 1 is [MASK]
+
+
+def test_by_hand() -> None:
+    """All scores are equal and the catalogue has 2 items: each of the 3 targets costs ln 2; PAD cannot be predicted."""
+    model = Bag(torch.zeros(3, 1))
+    total, count, logs = Score(Catalogue(), CrossEntropy())(model, batch_of([[1, 2], [0, 1]], [[2, 1], [0, 2]]), STEP)
+    assert total.item() == pytest.approx(3 * math.log(2), abs=1e-6)
+    assert (count.item(), logs) == (3, {})
+
+
+def test_equal_to_a_loop_over_masked_positions() -> None:
+    """Four masks, one of them in the first column of a full row."""
+    model = bert4rec()
+    total, count, _ = Score(Catalogue(), CrossEntropy())(model, BATCH, STEP)
+    expected = looped(model, BATCH)
+    assert (total.item(), count.item()) == (pytest.approx(expected[0], rel=1e-5), 4)
+    assert expected[1] == 4
+
+
+def test_every_masked_position_counts_exactly_once() -> None:
+    """The loss of all targets is the sum of the losses of each of them alone."""
+    model, objective = bert4rec(), Score(Catalogue(), CrossEntropy())
+    alone = []
+    for row, column in (BATCH.targets != PAD).nonzero().tolist():
+        targets = torch.zeros_like(BATCH.targets)
+        targets[row, column] = BATCH.targets[row, column]
+        value, count, _ = objective(model, BATCH._replace(targets=targets), STEP)
+        assert count.item() == 1
+        alone.append(value.item())
+    assert objective(model, BATCH, STEP)[0].item() == pytest.approx(sum(alone), rel=1e-5)
+
+
+def test_gradients_come_from_positions_with_targets_only() -> None:
+    class Watched(Bag):
+        def encode(self, x: Tensor, history: History) -> Tensor:
+            self.states = x.detach().requires_grad_()
+            return self.states
+
+    model = Watched(bag().vectors.detach())
+    batch = batch_of([[1, 2, 3], [0, 4, 5]], [[7, 0, 6], [0, 8, 0]])
+    Score(Catalogue(), CrossEntropy())(model, batch, STEP)[0].backward()
+    assert torch.equal(model.states.grad.abs().sum(2) > 0, batch.targets != PAD)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    targets=st.lists(st.lists(st.integers(0, V), min_size=3, max_size=3), min_size=1, max_size=4),
+    seed=st.integers(0, 1000),
+    n_negatives=st.integers(1, 5),
+    shared=st.booleans(),
+)
+def test_shared_and_own_negatives_give_what_a_loop_gives(targets: list[list[int]], seed: int, n_negatives: int, shared: bool) -> None:
+    rng = torch.Generator().manual_seed(seed)
+    batch = batch_of(torch.randint(1, V + 1, (len(targets), 3), generator=rng).tolist(), targets)
+    n_rows = 1 if shared else int((batch.targets != PAD).sum())
+    negatives = torch.randint(1, V + 1, (n_rows, n_negatives), generator=rng)
+    model = bag(seed)
+    total, count, _ = Score(Given(negatives), CrossEntropy())(model, batch, STEP)
+    expected = looped(model, batch, negatives.tolist())
+    assert total.item() == pytest.approx(expected[0], abs=1e-9)
+    assert count.item() == expected[1]
+
+
+def test_all_other_items_as_negatives_are_the_catalogue() -> None:
+    batch = batch_of([[1, 2]], [[3, 8]])
+    others = torch.tensor([[item for item in range(1, V + 1) if item != target] for target in (3, 8)])
+    sampled, full = (Score(sampler, CrossEntropy())(bag(), batch, STEP)[0].item() for sampler in (Given(others), Catalogue()))
+    assert sampled == pytest.approx(full, abs=1e-9)
+
+
+@pytest.mark.parametrize("sampler", [Catalogue(), Given(torch.tensor([[1, 2]]))])
+def test_without_a_target_the_sum_and_the_count_are_zero(sampler: Catalogue | Given) -> None:
+    model = bag()
+    total, count, _ = Score(sampler, CrossEntropy())(model, batch_of([[1, 2]], [[0, 0]]), STEP)
+    assert (total.item(), count.item()) == (0, 0)
+    total.backward()
+    assert not model.vectors.grad.any()
+
+
+def test_an_accidental_positive_is_no_negative() -> None:
+    """The only negative that is left is 5: the first one is the positive itself."""
+    batch, hit = batch_of([[1]], [[3]]), torch.tensor([[True, False]])
+    marked = Score(Given(torch.tensor([[3, 5]]), hit), CrossEntropy())(bag(), batch, STEP)[0]
+    without = Score(Given(torch.tensor([[5]])), CrossEntropy())(bag(), batch, STEP)[0]
+    assert marked.item() == pytest.approx(without.item(), abs=1e-9)

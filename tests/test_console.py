@@ -1,0 +1,104 @@
+"""What we refuse is one line and exit code 2; what is a bug keeps its traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from recpref import console
+from recpref.optimizer import Optimizer
+
+
+@pytest.fixture
+def arguments(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A command line of two words."""
+    monkeypatch.setattr(sys, "argv", ["verb", "a=1", "--cfg"])
+    return ["a=1", "--cfg"]
+
+
+def test_a_verb_gets_the_arguments(arguments: list[str]) -> None:
+    """Without the program's name; a verb that returns ends without an exit code."""
+    got: list[list[str]] = []
+    console.main(got.append)
+    assert got == [arguments]
+
+
+def test_what_we_refuse_is_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A ValueError that a file of recpref raises."""
+    with pytest.raises(SystemExit) as left:
+        console.main(lambda _: Optimizer(lr=-1.0))
+    assert left.value.code == 2
+    assert capsys.readouterr() == ("", "error: optimizer.lr=-1.0 must be positive\n")
+
+
+@pytest.mark.parametrize("error", [ValueError("theirs"), OSError("theirs"), KeyError("theirs"), AssertionError("theirs")])
+def test_a_bug_keeps_its_traceback(arguments: list[str], error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    """An error that somebody else raises is not made to look like a mistake of the user's."""
+
+    def verb(_: list[str]) -> None:
+        raise error
+
+    with pytest.raises(type(error), match="theirs"):
+        console.main(verb)
+    assert capsys.readouterr().err == ""
+
+
+def test_an_error_inside_a_library_is_a_bug(arguments: list[str]) -> None:
+    """int('x') is called by our own code, and raised by nobody of ours."""
+    with pytest.raises(ValueError, match="invalid literal"):
+        console.main(lambda _: int("x"))
+
+
+def test_ctrl_c_outside_of_training(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """130, as shells have it."""
+
+    def verb(_: list[str]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as left:
+        console.main(verb)
+    assert left.value.code == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_an_exit_code_of_the_verb_stands(arguments: list[str]) -> None:
+    """The doctor exits with 1."""
+    verb: Callable[[list[str]], None] = lambda _: sys.exit(1)  # noqa: E731
+    with pytest.raises(SystemExit, match="1"):
+        console.main(verb)
+
+
+def test_switches_are_told_apart() -> None:
+    """--help and -h are always known; the rest keeps its order."""
+    assert console.switches(["b=1", "--cfg", "a=-2", "-h"], {"--cfg"}) == ({"--cfg", "-h"}, ["b=1", "a=-2"])
+    assert console.switches([], set()) == (set(), [])
+
+
+@pytest.mark.parametrize("switch", ["--cgf", "-v", "--"])
+def test_an_unknown_switch_lists_the_known(switch: str) -> None:
+    """The wording says how options are written."""
+    with pytest.raises(ValueError, match=f"unknown switch {switch}; known: --cfg, --help, -h; options are written key=value"):
+        console.switches([switch], {"--cfg"})
+
+
+def test_a_table_shows_every_cell(capsys: pytest.CaptureFixture[str]) -> None:
+    """Title, head, rows; square brackets are text, not markup."""
+    console.table("test: toy", ["model", "HR@10"], [["sasrec", "0.1234"], ["a[bold]b", "1.0000"]])
+    out = capsys.readouterr().out
+    for text in ("test: toy", "model", "HR@10", "sasrec", "0.1234", "1.0000"):
+        assert text in out
+
+
+@pytest.mark.xfail(strict=True, reason="rich reads [brackets] in cells and titles as markup and drops them")
+def test_square_brackets_in_a_cell_are_text(capsys: pytest.CaptureFixture[str]) -> None:
+    """A data set or a path may be called a[bold]b."""
+    console.table("title", ["model"], [["a[bold]b"]])
+    assert "a[bold]b" in capsys.readouterr().out
+
+
+def test_a_table_without_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing to show is shown as such."""
+    console.table("empty", ["model"], [])
+    assert "empty" in capsys.readouterr().out

@@ -1,0 +1,96 @@
+"""--help lists every choice and every option with its default."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import pytest
+
+from recpref import components, console
+from recpref.callbacks import Stopping
+from recpref.composition import KINDS, PLAIN, TRAINER, compose
+from recpref.data import cards
+from recpref.data.batches import Loader
+from recpref.evaluation import Evaluation
+from recpref.help import overview
+from recpref.optimizer import Optimizer
+from recpref.train import train
+
+
+def shown(capsys: pytest.CaptureFixture[str], *overrides: str) -> str:
+    """What --help prints beside these overrides."""
+    overview(list(overrides))
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("switch", ["--help", "-h"])
+def test_the_switch_shows_the_overview(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, switch: str) -> None:
+    """Whatever else is on the line, nothing is trained."""
+    monkeypatch.setattr(sys, "argv", ["train", "model=sasrec", "data=ml_100k", switch])
+    console.main(train)
+    assert capsys.readouterr().out == shown(capsys, "model=sasrec", "data=ml_100k")
+
+
+def test_every_choice_of_every_kind_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its name and the first line of its module."""
+    text = shown(capsys)
+    for kind in KINDS:
+        assert re.search(rf"^{kind}=NAME", text, re.MULTILINE)
+        for name in components.names(kind):
+            assert re.search(rf"^  {re.escape(name)}\s+\S", text, re.MULTILINE), name
+
+
+def test_every_data_set_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its name and its title."""
+    text = shown(capsys)
+    for name in cards.names():
+        assert re.search(rf"^  {name}\s+{re.escape(cards.card(name).title)}$", text, re.MULTILINE), name
+
+
+def test_every_option_has_its_default(capsys: pytest.CaptureFixture[str]) -> None:
+    """The options of the sections that are not chosen, and ours of Lightning's trainer."""
+    text = shown(capsys)
+    for key, value in PLAIN.items():
+        assert f"  {key}={value}\n" in text
+    for section, kind in (("optimizer", Optimizer), ("loader", Loader), ("stopping", Stopping), ("evaluation", Evaluation)):
+        for name, option in components.options_of(kind).items():
+            assert f"    {section}.{name}={'null' if option.default is None else option.default}\n" in text
+    for key, value in TRAINER.items():
+        assert f"    trainer.{key}={value}\n" in text
+    assert "trainer.logger" not in text
+
+
+@pytest.mark.parametrize("model", ["bert4rec", "sasrec"])
+def test_the_options_of_a_named_model(capsys: pytest.CaptureFixture[str], model: str) -> None:
+    """Each keyword of its constructor; None is written null, as it is typed."""
+    text = shown(capsys, f"model={model}")
+    for name, option in components.options_of(components.find("model", model)).items():
+        assert f"    model.{name}={'null' if option.default is None else option.default}\n" in text
+
+
+def test_options_that_are_listed_can_be_set(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every listed line is a legal override: what --help shows is what compose takes."""
+    text = shown(capsys, "model=popular")  # which has no recipe
+    listed = re.findall(r"^    (\w+\.\w+=.*)$", text, re.MULTILINE)
+    assert len(listed) > 30
+    plain = [line.replace("(", "[").replace(")", "]").replace(",]", "]") for line in listed]
+    assert compose(["model=popular", *plain]) == compose(["model=popular"])
+
+
+def test_the_examples_of_the_usage_compose(capsys: pytest.CaptureFixture[str]) -> None:
+    """What the first screen shows works as it stands."""
+    commands = re.findall(r"^  python -m recpref\.train (.*)$", shown(capsys), re.MULTILINE)
+    assert commands
+    for command in commands:
+        overrides = [word for word in command.split() if not word.startswith("resume=")]
+        if any(word.startswith("model=") for word in overrides):
+            compose(overrides)
+
+
+def test_an_unknown_model_beside_help(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line, as everywhere."""
+    monkeypatch.setattr(sys, "argv", ["train", "--help", "model=bert5rec"])
+    with pytest.raises(SystemExit, match="2"):
+        console.main(train)
+    assert "did you mean 'bert4rec'" in capsys.readouterr().err

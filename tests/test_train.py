@@ -1,0 +1,217 @@
+"""python -m recpref.train: the row, the course, one line for a mistake, and a clean stop."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+import recpref
+from recpref import console
+from recpref.composition import compose
+from recpref.train import train
+
+ROOT = Path(recpref.__file__).parents[1]
+TINY = (
+    "model.d_model=8",
+    "model.n_layers=1",
+    "model.n_heads=1",
+    "model.max_len=10",
+    "loader.batch_size=8",
+    "stopping.every=1",
+    "trainer.max_epochs=2",
+)
+Train = Callable[..., "tuple[str, str]"]
+
+
+def cycle(n_users: int = 24, n_items: int = 15) -> pd.DataFrame:
+    """Users who walk along 0, 1, 2, ..., 14, 0, ... from different places."""
+    rows = [(f"u{u:02d}", f"i{(7 * u + t) % n_items:02d}", 1000 + t) for u in range(n_users) for t in range(4 + u % 5)]
+    return pd.DataFrame(rows, columns=["user_id", "item_id", "timestamp"])
+
+
+@pytest.fixture
+def csv(tmp_path: Path) -> str:
+    """The cycle as a file."""
+    cycle().to_csv(tmp_path / "clicks.csv", index=False)
+    return str(tmp_path / "clicks.csv")
+
+
+@pytest.fixture
+def run_train(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Train:
+    """Runs the verb as the command line would, in this process: what it printed, and what it complained of."""
+
+    def call(*arguments: str) -> tuple[str, str]:
+        monkeypatch.setattr(sys, "argv", ["train", *arguments])
+        console.main(train)
+        return capsys.readouterr()
+
+    return call
+
+
+def only_run(out: Path, model: str) -> Path:
+    """The one run of a model under ``out``."""
+    (found,) = out.glob(f"clicks/{model}/*")
+    return found
+
+
+def test_training_prints_the_row_beside_the_baseline(run_train: Train, csv: str, tmp_path: Path) -> None:
+    """The printed numbers are those of the saved runs; the course and the place follow."""
+    out, err = run_train("model=sasrec", f"data={csv}", *TINY, "evaluation.ks=[5,10]", f"out={tmp_path}/runs")
+    assert err == ""
+    for model in ("sasrec", "popular"):
+        metrics = json.loads((only_run(tmp_path / "runs", model) / "metrics.json").read_text())
+        row = next(line for line in out.splitlines() if re.search(rf"[│|]\s*{model}\s", line))
+        numbers = [f"{metrics[f'test/{name}@{k}']:.4f}" for name in ("hr", "ndcg") for k in (5, 10)]
+        assert re.findall(r"\d\.\d{4}", row) == numbers
+    assert "HR@5" in out
+    assert "NDCG@10" in out
+    assert "24 users" in out
+    assert "full ranking" in out
+    assert re.search(r"[\d,]+ parameters, \d+ s of training, 2 epochs; kept epoch \d", out)
+    assert f"saved in {only_run(tmp_path / 'runs', 'sasrec')}" in out
+
+
+def test_an_underfit_run_says_what_to_do(run_train: Train, csv: str, tmp_path: Path) -> None:
+    """One epoch with nothing to compare it with was cut short."""
+    out, _ = run_train("model=sasrec", f"data={csv}", *TINY, "trainer.max_epochs=1", f"out={tmp_path}/runs")
+    assert "underfit: validation was still rising when trainer.max_epochs was reached; raise it" in out
+
+
+def test_the_baseline_alone(run_train: Train, csv: str, tmp_path: Path) -> None:
+    """Popular is not compared with itself."""
+    out, _ = run_train("model=popular", f"data={csv}", f"out={tmp_path}/runs")
+    assert len(re.findall(r"[│|]\s*popular\s", out)) == 1
+    assert "saved in" in out
+
+
+def test_cut_offs_without_ten(run_train: Train, csv: str, tmp_path: Path) -> None:
+    """Validation watches NDCG@10 whatever the report shows."""
+    out, _ = run_train("model=sasrec", f"data={csv}", *TINY, "evaluation.ks=[5]", f"out={tmp_path}/runs")
+    assert "HR@5" in out
+    assert "kept epoch" in out
+
+
+def test_the_protocol_of_the_baseline_is_the_models(run_train: Train, csv: str, tmp_path: Path) -> None:
+    """Seed, split and evaluation carry over, so that the rows compare."""
+    run_train("model=sasrec", f"data={csv}", *TINY, "seed=4", "evaluation.filter_seen=false", f"out={tmp_path}/runs")
+    runs = [yaml.safe_load((only_run(tmp_path / "runs", model) / "experiment.yaml").read_text()) for model in ("sasrec", "popular")]
+    for section in ("seed", "split", "evaluation", "data", "data_digest"):
+        assert runs[0][section] == runs[1][section]
+    assert runs[1]["evaluation"]["filter_seen"] is False
+
+
+def test_cfg_prints_the_composed_experiment(run_train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """YAML with the recipe's values (BERT4Rec: cloze); it needs no data and writes nothing."""
+    monkeypatch.chdir(tmp_path)
+    out, _ = run_train("model=bert4rec", "model.d_model=32", "--cfg")
+    content = yaml.safe_load(out)
+    assert content == compose(["model=bert4rec", "model.d_model=32"])
+    assert (content["examples"]["name"], content["model"]["d_model"]) == ("cloze", 32)
+    assert not list(tmp_path.iterdir())
+
+
+BAD = [
+    (["model=bert5rec", "data={csv}"], "did you mean 'bert4rec'"),
+    (["model=sasrec", "data={csv}", "model.d_modle=3"], "did you mean 'd_model'"),
+    (["model=sasrec", "data={csv}", "model.n_heads=3"], "n_heads=3 must divide d_model"),
+    (["model=sasrec", "data={csv}", "model.dropout=1.5"], r"1\.5 must lie in \[0, 1\)"),
+    (["model=sasrec", "data={csv}", "optimizer.lr=-1"], r"optimizer\.lr=-1\.0 must be positive"),
+    (["model=sasrec", "data={csv}", "stopping.patience=0"], r"stopping\.patience=0"),
+    (["model=sasrec", "data={csv}", "examples=cloze"], "use examples=next_item"),
+    (["model=sasrec", "data={csv}", "data.user=who"], "no column 'who'; it has 'user_id', 'item_id', 'timestamp'"),
+    (["model=sasrec", "data={csv}", "data.k_core=99"], r"data\.k_core=99 leaves nothing"),
+    (["model=sasrec", "data={csv}", "data.min_rating=3"], r"data\.min_rating=3.* needs a column 'rating'"),
+    (["model=sasrec", "data={csv}.nowhere.csv"], "no such file: .*nowhere.csv"),
+    (["model=sasrec", "data=ml_100"], "did you mean 'ml_100k'"),
+    (["model=sasrec"], "no data was named; say data="),
+    (["data={csv}"], "no model was named; say model="),
+    ([], "no model was named"),
+    (["model=sasrec", "data={csv}", "verbose"], "'verbose' is not of the form key=value"),
+    (["model=sasrec", "--verbose"], "unknown switch --verbose; known: --cfg, --help, -h"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    run_train: Train, csv: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    """No traceback, no run, nothing on standard output but what was read."""
+    with pytest.raises(SystemExit) as left:
+        run_train(*(argument.format(csv=csv) for argument in arguments), f"out={tmp_path}/runs")
+    err = capsys.readouterr().err
+    assert left.value.code == 2
+    assert re.match("error: ", err)
+    assert err.count("\n") == 1
+    assert re.search(message, err)
+    assert not [path for path in (tmp_path / "runs").rglob("*") if path.is_file() or path.name.startswith(".")]
+
+
+@pytest.mark.parametrize(
+    "override", ["trainer.accelerator=foo", "trainer.devices=abc", "trainer.max_epochs=-3", "model.n_heads=0", "optimizer.lr=1e30"]
+)
+@pytest.mark.xfail(
+    strict=True,
+    reason="Lightning's own complaints, sizes below 1 and a diverged training (FloatingPointError) are tracebacks",
+    raises=Exception,
+)
+def test_every_mistake_is_one_line(run_train: Train, csv: str, tmp_path: Path, override: str) -> None:
+    """Whoever finds the mistake, the user made it."""
+    with pytest.raises(SystemExit, match="2"):
+        run_train("model=sasrec", f"data={csv}", *TINY, override, f"out={tmp_path}/runs")
+
+
+def command(*arguments: str) -> list[str]:
+    """The real command line."""
+    return [sys.executable, "-m", "recpref.train", *arguments]
+
+
+def environment() -> dict[str, str]:
+    """This package, and one thread, in a fresh interpreter."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.mark.slow
+def test_the_real_command_line_refuses_in_one_line(tmp_path: Path) -> None:
+    """Exit code 2, one line on standard error, no traceback."""
+    done = subprocess.run(command("model=bert5rec"), cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: unknown model 'bert5rec'; did you mean 'bert4rec'?")
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_after_the_batch_and_keeps_the_best(csv: str, tmp_path: Path) -> None:
+    """Once a validation was printed, an interrupt ends training: the run is written, says so, and recommends."""
+    endless = ("trainer.max_epochs=100000", "stopping.patience=100000", f"out={tmp_path}/runs")
+    started = subprocess.Popen(
+        command("model=sasrec", f"data={csv}", *TINY, *endless),
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert started.stdout is not None
+    assert any(line.startswith("epoch") for line in started.stdout)
+    started.send_signal(signal.SIGINT)
+    out, err = started.communicate(timeout=120)
+    assert started.returncode == 0, err
+    assert "interrupted: this is the best model until then, not a finished run" in out
+    assert "Traceback" not in err
+    run = recpref.load(str(only_run(tmp_path / "runs", "sasrec")))
+    assert run.metrics["train/interrupted"] is True
+    assert run.metrics["train/underfit"] is False
+    assert 1 <= run.metrics["train/best_epoch"] <= run.metrics["train/epochs"]
+    assert len(run.recommend(cycle(), k=3)) == 24 * 3
