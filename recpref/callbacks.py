@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -62,11 +62,22 @@ def graceful_interrupt(trainer: Any) -> Iterator[threading.Event]:
         interrupted.set()
 
     previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    trainer.callbacks.append(_OurSignal(stop))
     try:
         yield interrupted
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+class _OurSignal(pl.Callback):
+    """Lightning puts its own SIGTERM handler, which breaks training off, before ours when training starts: take it out."""
+
+    def __init__(self, handler: Callable[[int, FrameType | None], None]):
+        self.handler = handler
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        signal.signal(signal.SIGTERM, self.handler)
 
 
 class KeepBest(pl.Callback):

@@ -65,7 +65,7 @@ def _data() -> list[Finding]:
     findings = [Finding("RECPREF_DATA", root or "not set")]
     for name in cards.names():
         place = cards.nearest(name)
-        mend = "" if place else f"python -m recpref.train model=popular data={name}  # downloads it, or set RECPREF_DATA"
+        mend = "" if place else f"python -m recpref.train model=popular data={name}  # downloads it if it may be; or set RECPREF_DATA"
         findings.append(Finding(f"data={name}", place or "not here", mend))
     return findings
 

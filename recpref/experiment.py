@@ -49,6 +49,7 @@ def fit(*overrides: str, data: Interactions | str | None = None, resume: str | P
 
 def run_of(content: dict[str, Any], data: Interactions, *, resume: str | Path | None = None) -> Run:
     """The run of a complete experiment (see ``compose``) on its data, which has been opened already."""
+    content["data"].update(data.columns._asdict(), time=data.columns.time or "none")  # what was guessed is written down
     path = Path(content["out"]) / data.slug / content["model"]["name"] / f"{digest(content, data.digest)}-s{content['seed']}"
     if resume is not None:
         agree(Path(resume), path, data)

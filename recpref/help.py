@@ -28,10 +28,10 @@ def overview(overrides: list[str]) -> None:
     for kind in KINDS:
         print(f"{kind}={_default(kind)}")
         for name in components.names(kind):
-            print(f"  {name:<18}{_summary(kind, name)}")
+            print(f"  {name:<30}{_summary(kind, name)}")
     print("data=NAME, or the path of a .csv, .tsv or .parquet file or of a folder")
     for name in cards.names():
-        print(f"  {name:<18}{tomllib.loads((cards.folder() / f'{name}.toml').read_text())['title']}")
+        print(f"  {name:<30}{tomllib.loads((cards.folder() / f'{name}.toml').read_text())['title']}")
     print("\noptions and their defaults (a model's recipe may set others: see --cfg)")
     for key, value in PLAIN.items():
         print(f"  {key}={value}")

@@ -71,7 +71,7 @@ def test_stopping_refuses_a_negative_time() -> None:
 def test_a_signal_asks_the_trainer_to_stop(number: signal.Signals) -> None:
     """No exception inside; afterwards the handlers are as before."""
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    trainer = SimpleNamespace(should_stop=False)
+    trainer = SimpleNamespace(should_stop=False, callbacks=[])
     with graceful_interrupt(trainer) as interrupted:
         assert not interrupted.is_set()
         os.kill(os.getpid(), number)
@@ -83,7 +83,7 @@ def test_a_signal_asks_the_trainer_to_stop(number: signal.Signals) -> None:
 def test_a_second_ctrl_c_interrupts_at_once() -> None:
     """Whoever presses twice means it."""
     before = signal.getsignal(signal.SIGINT)
-    trainer = SimpleNamespace(should_stop=False)
+    trainer = SimpleNamespace(should_stop=False, callbacks=[])
 
     def press_twice() -> None:
         with graceful_interrupt(trainer) as interrupted:
@@ -103,7 +103,7 @@ def test_no_handler_is_set_outside_of_the_main_thread() -> None:
     seen: list[bool] = []
 
     def work() -> None:
-        with graceful_interrupt(SimpleNamespace(should_stop=False)) as interrupted:
+        with graceful_interrupt(SimpleNamespace(should_stop=False, callbacks=[])) as interrupted:
             seen.append(interrupted.is_set())
 
     before = signal.getsignal(signal.SIGINT)
@@ -117,7 +117,7 @@ def test_no_handler_is_set_outside_of_the_main_thread() -> None:
 def test_handlers_are_restored_after_an_error() -> None:
     """An exception in training leaves Ctrl-C as it was."""
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(RuntimeError, match="broken"), graceful_interrupt(SimpleNamespace(should_stop=False)):
+    with pytest.raises(RuntimeError, match="broken"), graceful_interrupt(SimpleNamespace(should_stop=False, callbacks=[])):
         raise RuntimeError("broken")
     assert signal.getsignal(signal.SIGINT) == before
 

@@ -133,7 +133,7 @@ def test_build_names_a_fact_that_nobody_knows() -> None:
 
 def test_build_passes_the_components_own_complaint_on() -> None:
     """The message is the component's; the line that raises is ours."""
-    with pytest.raises(ValueError, match="^width=3 must be even$"):
+    with pytest.raises(ValueError, match=r"^width=3 must be even$"):
         components.build(Picky, {"width": 3}, {"n_items": 1})
 
 
@@ -158,7 +158,7 @@ def test_check_names_the_option_the_value_and_the_type(options: dict[str, Any], 
 
 def test_check_lists_the_choices_of_a_literal() -> None:
     """A Literal is a closed list."""
-    with pytest.raises(ValueError, match="unknown model.how 'c'; known: a, b"):
+    with pytest.raises(ValueError, match=r"unknown model\.how 'c'; known: a, b"):
         components.check(component, {"how": "c"}, "model")
 
 

@@ -61,7 +61,7 @@ BAD = [
     ("model=no.such:Thing", r"model=no\.such:Thing cannot be imported: No module named 'no'"),
     ("recipe=best", r"unknown recipe 'best'; known: default, published"),
     ("data.k_core=2.5", r"data\.k_core=2\.5 is a float; it must be int \| None"),
-    ("data.user=[a,b]", r"data\.user=\[a,b\]: .*string"),
+    ("data.user=[a,b]", r"data\.user=.* is a list; it must be str"),
     ("x", r"'x' is not of the form key=value, such as model=bert4rec"),
     ("", r"'' is not of the form key=value"),
     ("=3", r"'=3' is not of the form key=value"),
@@ -107,7 +107,7 @@ def test_a_mistake_that_is_not_yet_one_clear_line(override: str, message: str) -
 
 def test_no_model() -> None:
     """The one thing that has no default."""
-    with pytest.raises(ValueError, match="no model was named; say model=NAME, one of bert4rec, .*sasrec"):
+    with pytest.raises(ValueError, match=r"no model was named; say model=NAME, one of bert4rec, .*sasrec"):
         compose(["loss=cross_entropy"])
 
 
@@ -148,7 +148,7 @@ def test_a_replaced_component_takes_its_recipe_options_along(recipe_model: str) 
 
 def test_an_option_of_the_replaced_component_is_refused(recipe_model: str) -> None:
     """What the user says is never dropped."""
-    with pytest.raises(ValueError, match="unknown option of examples 'mask_ratio'; .*known: .*stride"):
+    with pytest.raises(ValueError, match=r"unknown option of examples 'mask_ratio'; .*known: .*stride"):
         compose([recipe_model, "examples=next_item", "examples.mask_ratio=0.3"])
 
 
@@ -176,7 +176,6 @@ def test_a_component_from_elsewhere_has_options(recipe_model: str) -> None:
         ("evaluation.filter_seen=false", "evaluation", "filter_seen", False),
         ("data.time=null", "data", "time", None),
         ("data.user=user id", "data", "user", "user id"),
-        ("data.user=12", "data", "user", "12"),
         ("data.min_rating=4", "data", "min_rating", 4),
     ],
 )

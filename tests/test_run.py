@@ -116,7 +116,6 @@ def test_a_run_can_be_moved(counted: Run, copy: Path) -> None:
     pd.testing.assert_frame_equal(Run.load(copy).recommend(cycle()), counted.recommend(cycle()))
 
 
-@pytest.mark.xfail(strict=True, reason="recpref.load is annotated with str only, and Run.path is a Path")
 def test_load_takes_the_path_of_a_run(counted: Run) -> None:
     """``recpref.load(run.path)``."""
     assert recpref.load(counted.path).metrics == counted.metrics
@@ -168,7 +167,7 @@ def test_a_recommendation_by_hand(counted: Run) -> None:
 def test_seen_items_come_back_where_they_are_not_filtered(counted: Run) -> None:
     """``filter_seen=False`` puts the most popular item first for everybody."""
     got = counted.recommend(cycle(), k=1, filter_seen=False)
-    assert got["score"].nunique() == 1
+    assert len(set(got["score"])) == 1
     assert got["score"][0] == float(counted.model.counts.max())
     seen = set(zip(cycle()["who"], cycle()["what"], strict=True))
     assert seen & set(zip(got["user"], got["item"], strict=True))
@@ -286,7 +285,7 @@ def test_integer_ids_come_back_as_integers(tmp_path: Path) -> None:
     assert lists["user"].dtype == lists["item"].dtype == np.int64
     assert set(lists["user"]) == set(range(500, 524))
     assert set(lists["item"]) <= set(frame["what"])
-    with pytest.raises(ValueError, match="item ids are str .* but were int"):
+    with pytest.raises(ValueError, match=r"item ids are str .* but were int"):
         run.recommend(frame.astype({"what": str}))
 
 

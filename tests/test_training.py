@@ -113,16 +113,9 @@ def trained(data: Interactions, place: Path, *, objective: Any = None, **options
     model = SASRec(data.n_items, d_model=8, n_layers=1, max_len=10)
     module = Training(model, found, Optimizer(lr=0.02), protocol(), seed=1)
     batches = Data(split.train, split.valid, NextItem(10), Loader(batch_size=8), module.evaluation, seed=1)
-    trainer = {"max_epochs": 2, "devices": 1, "accelerator": "cpu", "enable_model_summary": False, "num_sanity_val_steps": 0} | options
-    trainer = {"log_every_n_steps": 1} | trainer
-    return module, train(module, batches, Stopping(every=1), trainer, place, **loggers())
-
-
-def loggers() -> dict[str, Any]:
-    """No logger, where ``train`` lets one choose."""
-    import inspect
-
-    return {"loggers": []} if "loggers" in inspect.signature(train).parameters else {}
+    trainer = {"max_epochs": 2, "devices": 1, "accelerator": "cpu", "enable_model_summary": False, "log_every_n_steps": 1}
+    trainer |= {"num_sanity_val_steps": 0, **options}
+    return module, train(module, batches, Stopping(every=1), trainer, [], place)
 
 
 def test_the_course_of_a_training(data: Interactions, tmp_path: Path) -> None:
@@ -148,6 +141,13 @@ def test_validation_is_the_evaluation(data: Interactions, tmp_path: Path) -> Non
     kept = course.validations[course.best_epoch - 1]
     assert kept[METRIC] == pytest.approx(report.means["ndcg@10"], rel=1e-6)
     assert kept["valid/hr@10"] == pytest.approx(report.means["hr@10"], rel=1e-6)
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="Lightning's check before training counts as a validation of the first epoch")
+def test_a_sanity_check_is_no_validation(data: Interactions, tmp_path: Path) -> None:
+    """trainer.num_sanity_val_steps is the user's to set; the untrained model must not be kept as the best."""
+    _, course = trained(data, tmp_path, num_sanity_val_steps=2)
+    assert [row["epoch"] for row in course.validations] == [1.0, 2.0]
 
 
 def test_without_epochs_there_is_nothing_to_tell() -> None:
@@ -188,7 +188,9 @@ def test_nobody_to_validate_on_is_no_validation(data: Interactions) -> None:
     assert len(Data(split.train, split.valid, NextItem(10), Loader(), protocol(), seed=1).val_dataloader()) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="the seed is that of the optimiser's step, which the batches of one accumulation share")
+@pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason="the seed is that of the optimiser's step, which the batches of one accumulation share"
+)
 def test_accumulated_batches_draw_apart(data: Interactions, tmp_path: Path) -> None:
     """Two batches of one step must not share their dropout masks and samples."""
     noted = Noted()

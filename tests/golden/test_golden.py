@@ -21,7 +21,8 @@ COMMON = (
     "model.dropout=0.1", "model.attention_dropout=0.1",
     "optimizer.method=adamw", "optimizer.lr=0.01", "optimizer.weight_decay=0.01", "optimizer.warmup_steps=4",
     "optimizer.decay=linear", "optimizer.average=0.5", "loader.batch_size=16", "trainer.max_epochs=3", "stopping.every=1",
-    "stopping.patience=9", "trainer.gradient_clip_val=5.0", "evaluation.ks=[1,10,20]", "examples.stride=0.5", "examples.crop=0.5", "logger=csv",
+    "stopping.patience=9", "trainer.gradient_clip_val=5.0",
+    "evaluation.ks=[1,10,20]", "examples.stride=0.5", "examples.crop=0.5", "logger=csv",
 )  # fmt: skip
 OPTIONS = {
     "bert4rec": ("model=bert4rec", "model.norm=post", "examples=cloze", "examples.mask_ratio=0.3", "examples.last_ratio=0.1", *COMMON),
