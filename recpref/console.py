@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 OURS = Path(__file__).parent
@@ -17,7 +18,7 @@ def main(verb: Callable[[list[str]], None]) -> None:
     """Runs a verb on the command line's arguments. What recpref itself refuses is one line; a bug is a traceback."""
     try:
         verb(sys.argv[1:])
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, FloatingPointError) as error:
         if not _refused_by_us(error):
             raise
         print(f"error: {error}", file=sys.stderr)
@@ -34,11 +35,11 @@ def _refused_by_us(error: BaseException) -> bool:
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """Prints a table: the first column left-aligned, the others right."""
-    drawn = Table(title=title, title_justify="left")
+    drawn = Table(title=escape(title), title_justify="left")
     for index, column in enumerate(columns):
         drawn.add_column(column, justify="left" if index == 0 else "right", no_wrap=True)
     for row in rows:
-        drawn.add_row(*row)
+        drawn.add_row(*map(escape, row))
     Console(width=None if sys.stdout.isatty() else 160).print(drawn)
 
 

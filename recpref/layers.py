@@ -18,6 +18,13 @@ from recpref.types import PAD
 LN_EPS = 1e-12  # BERT's
 
 
+def positive(**sizes: int) -> None:
+    """Raises: ValueError for a size below 1, by its name."""
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name}={size} must be at least 1")
+
+
 class Positions(nn.Module):
     """Learned positions that count from the newest item, and the memory of how far back training has reached.
 
@@ -121,6 +128,7 @@ class TransformerLayer(nn.Module):
         norm: Literal["pre", "post"],
     ):
         super().__init__()
+        positive(d_model=d_model, n_heads=n_heads, d_ff=d_ff)
         if d_model % n_heads:
             raise ValueError(f"n_heads={n_heads} must divide d_model={d_model}")
         self.n_heads, self.pre_norm = n_heads, norm == "pre"

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 import yaml
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -64,10 +65,11 @@ class Run:
         if ":" in name and name != trust:
             raise ValueError(f"{path} was made by {name}, which is not part of recpref; if you trust that code, say trust={name!r}")
         options = {key: value for key, value in content["model"].items() if key != "name"}
-        model = components.build(components.find("model", name), options, content["facts"])
+        with torch.random.fork_rng():  # initial weights that are replaced at once cost the caller no random numbers
+            model = components.build(components.find("model", name), options, content["facts"])
         try:
             model.load_state_dict(load_file(path / "model.safetensors"))
-        except (RuntimeError, OSError, ValueError) as error:
+        except (RuntimeError, OSError, ValueError, SafetensorError) as error:
             raise ValueError(f"{path}/model.safetensors does not fit its experiment: {str(error).splitlines()[0]}") from error
         metrics = json.loads((path / "metrics.json").read_text())
         return cls(path, content, metrics, model.eval(), _read_vocabulary(path / "items.parquet"))
@@ -107,6 +109,9 @@ class Run:
         rows where the catalogue has no more items to offer.
         Raises: ValueError for k < 1 and as ``Interactions.from_dataframe``.
         """
+        for name, value in (("k", k), ("batch_size", batch_size)):
+            if value < 1:
+                raise ValueError(f"{name}={value} must be at least 1")
         known = self._known(self._histories(histories))
         topk = TopK(self.model, seed=self.experiment["seed"])
         parts = []

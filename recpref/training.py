@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
 from recpref.callbacks import METRIC, KeepBest, Stopping, callbacks, graceful_interrupt, quiet, still_rising
@@ -55,7 +56,7 @@ class Training(pl.LightningModule):
         total, count, logs = self.objective(self.model, batch, step)
         loss = total / count.clamp(min=1)
         if not bool(torch.isfinite(loss)):
-            raise FloatingPointError(f"the loss became {float(loss)} at step {self.global_step}; try a smaller optimizer.lr")
+            raise FloatingPointError(f"the loss became {loss.item()} at step {self.global_step}; try a smaller optimizer.lr")
         self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=int(count))
         self.log_dict({f"train/{name}": value for name, value in logs.items()}, on_step=False, on_epoch=True, batch_size=int(count))
         return loss
@@ -194,14 +195,17 @@ def _readable(state: Path) -> Path | None:
 
 
 def trainer_for(options: dict[str, Any], stopping: Stopping, loggers: list[Logger], place: Path, *, validated: bool) -> pl.Trainer:
-    """Lightning's trainer with our callbacks."""
-    return pl.Trainer(
-        **options,
-        callbacks=callbacks(stopping, place / STATE, validated=validated),
-        logger=loggers,
-        default_root_dir=place,
-        check_val_every_n_epoch=stopping.every,
-        enable_progress_bar=sys.stderr.isatty(),
-        use_distributed_sampler=False,
-        enable_checkpointing=False,
-    )
+    """Lightning's trainer with our callbacks. Raises: ValueError with what Lightning has against the options."""
+    ours = {
+        "callbacks": callbacks(stopping, place / STATE, validated=validated),
+        "logger": loggers,
+        "default_root_dir": place,
+        "check_val_every_n_epoch": stopping.every,
+        "enable_progress_bar": sys.stderr.isatty(),
+        "use_distributed_sampler": False,
+        "enable_checkpointing": False,
+    }
+    try:
+        return pl.Trainer(**options, **ours)
+    except (MisconfigurationException, TypeError, ValueError) as error:
+        raise ValueError(f"trainer.*: {error}") from error

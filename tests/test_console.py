@@ -91,7 +91,6 @@ def test_a_table_shows_every_cell(capsys: pytest.CaptureFixture[str]) -> None:
         assert text in out
 
 
-@pytest.mark.xfail(strict=True, reason="rich reads [brackets] in cells and titles as markup and drops them")
 def test_square_brackets_in_a_cell_are_text(capsys: pytest.CaptureFixture[str]) -> None:
     """A data set or a path may be called a[bold]b."""
     console.table("title", ["model"], [["a[bold]b"]])

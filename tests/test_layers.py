@@ -237,7 +237,6 @@ def test_the_layer_refuses_heads_that_do_not_divide_the_width():
         TransformerLayer(d_model=8, n_heads=3, d_ff=8, dropout=0, attention_dropout=0, activation="gelu", norm="pre")
 
 
-@pytest.mark.xfail(strict=True, raises=ZeroDivisionError, reason="n_heads=0 divides by zero instead of being refused")
 def test_the_layer_refuses_no_heads():
     with pytest.raises(ValueError, match="n_heads=0"):
         TransformerLayer(d_model=8, n_heads=0, d_ff=8, dropout=0, attention_dropout=0, activation="gelu", norm="pre")

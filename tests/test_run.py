@@ -126,7 +126,6 @@ def test_load_takes_a_text(counted: Run) -> None:
     assert recpref.load(str(counted.path)).metrics == counted.metrics
 
 
-@pytest.mark.xfail(strict=True, reason="the model to load into draws initial weights from the caller's generator")
 def test_loading_leaves_the_callers_random_state_alone(run: Run) -> None:
     """Reading a file is not a draw."""
     before = torch.get_rng_state()
@@ -246,14 +245,12 @@ def test_k_below_one_is_refused(counted: Run, k: int) -> None:
 
 
 @pytest.mark.usefixtures("without_warnings")
-@pytest.mark.xfail(strict=True, reason="k is checked only where there is somebody to recommend to")
 def test_k_below_one_is_refused_for_nobody_too(counted: Run) -> None:
     """Whether an argument is legal does not depend on the data."""
     with pytest.raises(ValueError, match="k=0"):
         counted.recommend(pd.DataFrame({"who": ["a"], "what": ["new"]}), k=0)
 
 
-@pytest.mark.xfail(strict=True, reason="batch_size is handed to range() and numpy unchecked")
 def test_a_batch_size_below_one_is_refused(counted: Run) -> None:
     """-1 would recommend nothing to anybody, without a word."""
     with pytest.raises(ValueError, match="batch_size=-1 must be at least 1"):
@@ -346,7 +343,6 @@ def test_a_damaged_experiment_names_its_file(copy: Path, text: str, reason: str)
         pytest.param(lambda data: b"\x80\x04" + data, id="a pickle"),
     ],
 )
-@pytest.mark.xfail(strict=True, reason="a SafetensorError is none of the errors that Run.load turns into a ValueError")
 def test_damaged_weights_are_refused(copy: Path, damage) -> None:
     """Half a file, no file, another format: one line that names the file."""
     file = copy / "model.safetensors"

@@ -158,11 +158,6 @@ def test_a_mistake_is_one_line_and_exit_code_2(
 @pytest.mark.parametrize(
     "override", ["trainer.accelerator=foo", "trainer.devices=abc", "trainer.max_epochs=-3", "model.n_heads=0", "optimizer.lr=1e30"]
 )
-@pytest.mark.xfail(
-    strict=True,
-    reason="Lightning's own complaints, sizes below 1 and a diverged training (FloatingPointError) are tracebacks",
-    raises=Exception,
-)
 def test_every_mistake_is_one_line(run_train: Train, csv: str, tmp_path: Path, override: str) -> None:
     """Whoever finds the mistake, the user made it."""
     with pytest.raises(SystemExit, match="2"):

@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recpref.layers import LN_EPS, Dropout, Positions, TransformerLayer, attention_mask, initialise, newest
+from recpref.layers import LN_EPS, Dropout, Positions, TransformerLayer, attention_mask, initialise, newest, positive
 from recpref.types import PAD, History
 
 __all__ = ["BERT4Rec"]
@@ -47,6 +47,7 @@ class BERT4Rec(nn.Module):
         norm: Literal["post", "pre"] = "post",
     ):
         super().__init__()
+        positive(d_model=d_model, n_layers=n_layers, n_heads=n_heads, max_len=max_len, d_ff=1 if d_ff is None else d_ff)
         self.n_items, self.mask_id = n_items, n_items + 1
         self.items = nn.Embedding(n_items + 2, d_model)
         self.positions = Positions(max_len, d_model)

@@ -13,8 +13,9 @@ from typing import Literal
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from recpref.layers import LN_EPS, Dropout, Positions, TransformerLayer, attention_mask, initialise, newest
+from recpref.layers import LN_EPS, Dropout, Positions, TransformerLayer, attention_mask, initialise, newest, positive
 from recpref.types import PAD, History
 
 __all__ = ["SASRec"]
@@ -43,6 +44,7 @@ class SASRec(nn.Module):
         norm: Literal["pre", "post"] = "pre",
     ):
         super().__init__()
+        positive(d_model=d_model, n_layers=n_layers, n_heads=n_heads, max_len=max_len, d_ff=1 if d_ff is None else d_ff)
         self.n_items, self.scale = n_items, d_model**0.5
         self.items = nn.Embedding(n_items + 1, d_model)
         self.positions = Positions(max_len, d_model)
@@ -76,6 +78,7 @@ class SASRec(nn.Module):
     def state(self, history: History) -> Float[Tensor, "B D"]:
         """The vector of the newest item. Users with an empty history get the state of padding."""
         items = newest(history.items, self.positions.usable())
+        items = items if items.shape[1] else F.pad(items, (1, 0))  # nobody has a history: one column of padding
         return self.encode(self.embed(items), history._replace(items=items))[:, -1]
 
     def score(self, h: Float[Tensor, "M D"], items: Int[Tensor, "#M C"] | None = None) -> Float[Tensor, "M C"]:

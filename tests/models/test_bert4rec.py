@@ -204,7 +204,6 @@ def test_sizes_that_do_not_fit_are_refused(options, message):
         model(**options)
 
 
-@pytest.mark.xfail(strict=True, reason="sizes below 1 divide by zero, are taken for the default, or fail at the first batch")
 @pytest.mark.parametrize("option", ["d_model", "n_layers", "n_heads", "d_ff", "max_len"])
 def test_sizes_below_one_are_refused(option):
     with pytest.raises(ValueError, match=f"{option}=0"):

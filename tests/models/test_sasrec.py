@@ -63,7 +63,6 @@ def test_an_empty_history_among_others_has_a_finite_state():
     assert states.isfinite().all()
 
 
-@pytest.mark.xfail(strict=True, raises=RuntimeError, reason="where every history is empty no column is left to take the state from")
 def test_an_empty_history_alone_has_the_same_state_as_among_others():
     net = model()
     among = net.state(history([1, 2, 3], []))[1:]
