@@ -88,6 +88,8 @@ class KeepBest(pl.Callback):
         self.weights: dict[str, Any] = {}
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if trainer.sanity_checking:
+            return
         score = float(trainer.callback_metrics[METRIC])
         if score > self.score:
             self.score, self.epoch = score, trainer.current_epoch + 1
@@ -97,7 +99,7 @@ class KeepBest(pl.Callback):
         return {"score": self.score, "epoch": self.epoch, "weights": self.weights}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.score, self.epoch, self.weights = state["score"], state["epoch"], state["weights"]
+        self.score, self.epoch, self.weights = (state[name] for name in ("score", "epoch", "weights"))
 
 
 class SaveState(pl.Callback):

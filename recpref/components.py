@@ -50,9 +50,12 @@ def find(kind: str, name: str) -> Any:
 def _elsewhere(kind: str, name: str) -> Any:
     module, _, attribute = name.partition(":")
     try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(f"{kind}={name} cannot be imported: {error}") from error
+    if not callable(found):
+        raise ValueError(f"{kind}={name} is {found!r}, and no class or function")
+    return found
 
 
 def options_of(component: Callable[..., Any]) -> dict[str, inspect.Parameter]:

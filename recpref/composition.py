@@ -1,12 +1,12 @@
 """From a list of overrides to a complete experiment: defaults, then the model's recipe, then what the user said.
 
-The result is plain names and values. Hydra composes and checks the types; nothing is interpolated or instantiated.
+The result is a plan of plain names and values. Hydra composes the sections and checks their types; nothing is interpolated
+or instantiated.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
+import re
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from typing import Any
@@ -17,13 +17,14 @@ from recpref.data.batches import Loader
 from recpref.data.cards import open_data
 from recpref.evaluation import Evaluation
 from recpref.optimizer import Optimizer
+from recpref.plan import DataPart, Part, Plan
 from recpref.suggest import unknown
 from recpref.trackers import chosen_trackers
 
 KINDS = ("split", "model", "examples", "objective", "loss", "sampler")
 DEFAULTS = {"split": "leave_one_out", "examples": "next_item", "objective": "score", "loss": "cross_entropy", "sampler": "catalogue"}
 PLAIN: dict[str, Any] = {"seed": 1, "recipe": "default", "refit": False, "logger": ["csv", "tensorboard"], "out": "runs"}
-EVALUATION_METRICS = ["hr", "ndcg", "mrr", "recall", "precision", "f1", "map"]
+RECIPES = ("default", "published")
 TRAINER = {  # where our defaults differ from Lightning's
     "max_epochs": 400,
     "devices": 1,
@@ -79,39 +80,60 @@ def chosen(overrides: Iterable[str]) -> dict[str, Any]:
     return pairs
 
 
-def compose(overrides: Iterable[str]) -> dict[str, Any]:
-    """The complete experiment as nested names and values.
+def compose(overrides: Iterable[str]) -> Plan:
+    """The complete plan of an experiment.
 
     Raises: ValueError for an unknown name, a wrong type or value, each with the nearest and the legal choices.
     """
     user = chosen(overrides)
     if "model" not in user:
         raise ValueError(f"no model was named; say model=NAME, one of {', '.join(components.names('model'))}")
+    general = general_options(user)
     model = components.find("model", user["model"])
-    recipe = chosen(model.recipe(_recipe(user)) if hasattr(model, "recipe") else [])
+    recipe = chosen(model.recipe(general["recipe"]) if hasattr(model, "recipe") else [])
     pairs = {**DEFAULTS, **_still_meant(recipe, user), **user}
     found = {kind: components.find(kind, pairs[kind]) for kind in KINDS}
     sections = {**found, **fixed_sections()}
     _check_keys(pairs, sections)
-    content = _composed(sections, {key: value for key, value in pairs.items() if key not in (*KINDS, "data")})
+    content = _composed(sections, {key: value for key, value in pairs.items() if key not in (*KINDS, "data", *PLAIN)})
     for name, component in sections.items():
         components.check(component, content[name], name)
-    if not isinstance(content["seed"], int):
-        raise ValueError(f"seed={content['seed']!r} must be a whole number")
-    content["logger"] = chosen_trackers(content["logger"])
-    if not isinstance(content["refit"], bool):
-        raise ValueError(f"refit={content['refit']!r} must be true or false")
-    for kind in KINDS:
-        content[kind] = {"name": pairs[kind], **content[kind]}
-    content["data"] = {"name": pairs.get("data"), **content["data"]}
-    return content
+    parts = {kind: Part(pairs[kind], content[kind]) for kind in KINDS}
+    return Plan(**{**general, **content, **parts, "data": DataPart(pairs.get("data"), content["data"])})
 
 
-def _recipe(user: dict[str, Any]) -> str:
-    variant = user.get("recipe", "default")
-    if variant not in ("default", "published"):
-        raise ValueError(unknown("recipe", variant, ("default", "published")))
-    return variant
+def general_options(user: dict[str, str]) -> dict[str, Any]:
+    """The options that belong to no section. Raises: ValueError for a value that is none of theirs."""
+    read = {"seed": _seed, "recipe": _recipe, "refit": _truth, "logger": _logger, "out": _out}
+    return {key: read[key](user[key]) if key in user else default for key, default in PLAIN.items()}
+
+
+def _seed(text: str) -> int:
+    if not re.fullmatch(r"[+-]?\d{1,18}", text):
+        raise ValueError(f"seed={text} must be a whole number of at most 18 digits")
+    return int(text)
+
+
+def _recipe(text: str) -> str:
+    if text not in RECIPES:
+        raise ValueError(unknown("recipe", text, RECIPES))
+    return text
+
+
+def _truth(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError(f"refit={text} must be true or false")
+    return text.lower() == "true"
+
+
+def _logger(text: str) -> list[str]:
+    return chosen_trackers([name.strip() for name in text.strip("[]").split(",") if name.strip()])
+
+
+def _out(text: str) -> str:
+    if text in ("", "null"):
+        raise ValueError(f"out={text} must be a folder, such as out=runs")
+    return text
 
 
 def _still_meant(recipe: dict[str, Any], user: dict[str, Any]) -> dict[str, Any]:
@@ -155,7 +177,7 @@ def _composed(sections: dict[str, Callable[..., Any]], pairs: dict[str, Any]) ->
     from omegaconf.errors import OmegaConfBaseException
 
     nodes = {name: components.schema(component) for name, component in sections.items()}
-    ConfigStore.instance().store("recpref_experiment", make_config(**PLAIN, **nodes))
+    ConfigStore.instance().store("recpref_experiment", make_config(**nodes))
     preset = [f"trainer.{key}={value}" for key, value in TRAINER.items()]
     with _own_hydra(), initialize(version_base="1.3", config_path=None):
         try:
@@ -186,15 +208,3 @@ def _one_line(error: Exception, pairs: dict[str, Any]) -> str:
     key = next((key for key in pairs if f"full_key: {key}" in text or f"'{key}=" in text), None)
     reason = text.partition(" full_key:")[0]
     return f"{key}={pairs[key]}: {reason}" if key else reason
-
-
-def options_in(section: dict[str, Any]) -> dict[str, Any]:
-    """A section's options, without the name of what they belong to."""
-    return {key: value for key, value in section.items() if key not in ("name", "source")}
-
-
-def digest(content: dict[str, Any], data_digest: str) -> str:
-    """Eight characters that stand for an experiment on this data, whatever the seed and wherever it is saved."""
-    same = {key: value for key, value in content.items() if key not in ("seed", "out", "logger")}
-    text = json.dumps([same, data_digest], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]

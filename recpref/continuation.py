@@ -7,20 +7,20 @@ from typing import Any
 
 import yaml
 
-from recpref.composition import KINDS
 from recpref.data.interactions import Interactions
-from recpref.run import FORMAT
+from recpref.plan import FILE, Plan, Written, read
 from recpref.workplace import place_of, state_of
 
 
-def experiment_to_continue(path: Path, asked: dict[str, Any]) -> dict[str, Any]:
-    """The experiment of the interrupted run ``path``. ``asked`` are overrides given beside it, which must not differ.
+def plan_to_continue(path: Path, asked: dict[str, str]) -> Plan:
+    """The plan of the interrupted run ``path``. ``asked`` are overrides given beside it, which must not differ.
 
     Raises: ValueError where there is nothing to continue or an option differs; FileNotFoundError where there is no run.
     """
-    content = described(path)
+    plan = written(path).plan
     if state_of(path) is None:
         raise ValueError(f"{path} has nothing to continue: its training was not interrupted after a state had been saved")
+    content = plan.content
     for key, value in asked.items():
         section, dot, option = key.partition(".")
         there = content.get(section)
@@ -29,18 +29,15 @@ def experiment_to_continue(path: Path, asked: dict[str, Any]) -> dict[str, Any]:
             raise ValueError(
                 f"resume={path}: {key} is {there} there, and {value} was asked for; leave it out, or start anew without resume"
             )
-    return {key: value for key, value in content.items() if key not in ("format", "data_digest", "facts")}
+    return plan
 
 
-def described(path: Path) -> dict[str, Any]:
-    """The experiment file of a run that is finished or was cut short."""
-    file = next((f for f in (place_of(path) / "experiment.yaml", path / "experiment.yaml") if f.is_file()), None)
+def written(path: Path) -> Written:
+    """What is written of a run that is finished or was cut short."""
+    file = next((f for f in (place_of(path) / FILE, path / FILE) if f.is_file()), None)
     if file is None:
         raise FileNotFoundError(f"{path} is not a run, nor an interrupted one")
-    content = yaml.safe_load(file.read_text())
-    if not isinstance(content, dict) or content.get("format") != FORMAT or any(kind not in content for kind in KINDS):
-        raise ValueError(f"{file} was not written by this version of recpref (it reads format {FORMAT})")
-    return content
+    return read(file)
 
 
 def _same(text: str, there: Any) -> bool:
@@ -53,5 +50,5 @@ def _same(text: str, there: Any) -> bool:
 
 def agree(resumed: Path, path: Path, data: Interactions) -> None:
     """Raises: ValueError where the data is not what the interrupted training saw."""
-    if described(resumed)["data_digest"] != data.digest or resumed.name != path.name:
+    if written(resumed).data_digest != data.digest or resumed.name != path.name:
         raise ValueError(f"resume={resumed}: the data is not what that training saw ({data!r}); start anew without resume")

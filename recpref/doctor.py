@@ -14,7 +14,10 @@ from typing import NamedTuple
 
 from recpref import console
 
-CORE = ("torch", "pytorch_lightning", "hydra", "hydra_zen", "pandas", "pyarrow", "safetensors", "jaxtyping", "pooch", "rich", "matplotlib")
+CORE = (
+    *("torch", "pytorch_lightning", "tensorboard", "hydra", "hydra_zen", "yaml", "numpy", "pandas", "pyarrow"),
+    *("safetensors", "jaxtyping", "pooch", "rich", "matplotlib"),
+)
 COMPROMISED = {"pytorch-lightning": ("2.6.2", "2.6.3"), "lightning": ("2.6.2", "2.6.3"), "litellm": ("1.82.7", "1.82.8")}
 
 
@@ -99,7 +102,7 @@ def _examine_data(overrides: list[str]) -> None:
     for key in chosen(overrides):
         if key.partition(".")[0] != "data":
             raise ValueError(f"{key}: the doctor takes data=... and data.OPTION=..., or nothing")
-    data = opened(compose([*overrides, "model=popular"])["data"])
+    data = opened(compose([*overrides, "model=popular"]).data)
     for line in data.report:
         print(line)
     console.table(f"recpref doctor: {data.name}", ["what", "count"], facts(data))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +14,18 @@ import torch
 
 from recpref import components
 from recpref.callbacks import Stopping, quiet
-from recpref.composition import chosen, compose, digest, options_in
-from recpref.continuation import agree, experiment_to_continue
-from recpref.data.audit import checked
+from recpref.composition import chosen, compose
+from recpref.continuation import agree, plan_to_continue
+from recpref.data.audit import Audit, checked
 from recpref.data.batches import Examples, Loader
 from recpref.data.cards import open_data
 from recpref.data.heldout import Heldout, Split
 from recpref.data.interactions import Interactions
 from recpref.evaluation import Evaluation, Report
 from recpref.optimizer import Optimizer
+from recpref.plan import DataPart, Facts, Part, Plan, Written, write
 from recpref.plots import training_curve
-from recpref.run import Run, describe, save
+from recpref.run import Run, save
 from recpref.sampled import sampled_report
 from recpref.topk import TopK
 from recpref.trackers import trackers
@@ -40,62 +43,73 @@ def fit(*overrides: str, data: Interactions | str | None = None, resume: str | P
     Raises: ValueError for anything wrong with names, options or data; nothing is written then.
     """
     overrides = (*overrides, f"data={data}") if isinstance(data, str) else overrides
-    content = compose(overrides) if resume is None else experiment_to_continue(Path(resume), chosen(overrides))
+    plan = compose(overrides) if resume is None else plan_to_continue(Path(resume), chosen(overrides))
     if not isinstance(data, Interactions):
-        return run_of(content, opened(content["data"]), resume=resume)
-    content["data"].update(name=data.name, source="frame", **data.columns._asdict())  # there is nowhere to read it from again
-    return run_of(content, data, resume=resume)
+        return run_of(plan, opened(plan.data), resume=resume)
+    beside = next((key for key in chosen(overrides) if key.partition(".")[0] == "data"), None)
+    if beside is not None:
+        raise ValueError(f"{beside} says how data is read, and Interactions were passed, which are read already; leave it out")
+    return run_of(plan.on(data.name, frame=True), data, resume=resume)
 
 
-def run_of(content: dict[str, Any], data: Interactions, *, resume: str | Path | None = None) -> Run:
-    """The run of a complete experiment (see ``compose``) on its data, which has been opened already."""
-    content["data"].update(data.columns._asdict(), time=data.columns.time or "none")  # what was guessed is written down
-    path = Path(content["out"]) / data.slug / content["model"]["name"] / f"{digest(content, data.digest)}-s{content['seed']}"
+def run_of(plan: Plan, data: Interactions, *, resume: str | Path | None = None) -> Run:
+    """The run of a complete plan (see ``compose``) on its data, which has been opened already."""
+    guessed = data.columns._asdict() | {"time": data.columns.time or "none"}
+    plan = plan.on(plan.data.name, frame=plan.data.frame, **guessed)  # what was guessed is written down
+    path = Path(plan.out).expanduser() / data.slug / plan.model.name / f"{plan.digest(data.digest)}-s{plan.seed}"
     if resume is not None:
         agree(Path(resume), path, data)
         path = Path(resume)
-    split = _component(content, "split", {})(data)
+    evaluation_of(plan)  # nobody trains for hours to learn that a cut-off is wrong
+    split = _component(plan.split, "split", {})(data)
     found = checked(split, data)
     with torch.random.fork_rng(), workplace(path, resume=resume is not None) as place:
-        describe(place, content, data, found)
-        _fitted(content, data, split, place)
-    return Run.load(path, trust=content["model"]["name"])
+        _describe(place, plan, data, found)
+        _fitted(plan, data, split, place)
+    return Run.load(path, trust=plan.model.name)
 
 
-def opened(section: dict[str, Any]) -> Interactions:
-    """The data that an experiment's ``data`` section names.
+def opened(part: DataPart) -> Interactions:
+    """The data that a plan names.
 
     Raises: ValueError where it names none, or a frame, which is nowhere to be read again.
     """
-    if section["name"] is None:
+    if part.name is None:
         raise ValueError("no data was named; say data=ml_100k or data=path/to/interactions.csv")
-    if section.get("source") == "frame":
-        raise ValueError(f"the run was trained on a frame ({section['name']}), which is not kept with it; pass it again as data")
-    return open_data(section["name"], **options_in(section))
+    if part.frame:
+        raise ValueError(f"the run was trained on a frame ({part.name}), which is not kept with it; pass it again as data")
+    return open_data(part.name, **part.options)
 
 
-def _component(content: dict[str, Any], kind: str, facts: dict[str, Any]) -> Any:
-    return components.build(components.find(kind, content[kind]["name"]), options_in(content[kind]), facts)
+def _describe(place: Path, plan: Plan, data: Interactions, found: Audit) -> None:
+    """What training continues from, and what ``Run.load`` builds the model by."""
+    write(place, Written(plan, data.digest, Facts(data.n_items, data.n_users)))
+    (place / "audit.json").write_text(json.dumps(found._asdict(), indent=1, default=float))
 
 
-def evaluation_of(content: dict[str, Any], *, metrics: tuple[str, ...] | None = None, **changes: Any) -> Evaluation:
-    """The protocol that an experiment describes, with every metric there is or those named."""
+def _component(part: Part, kind: str, facts: dict[str, Any]) -> Any:
+    return components.build(components.find(kind, part.name), part.options, facts)
+
+
+def evaluation_of(plan: Plan, *, metrics: tuple[str, ...] | None = None, **changes: Any) -> Evaluation:
+    """The protocol that a plan describes, with every metric there is or those named."""
     found = {name: components.find("metric", name) for name in metrics or components.names("metric")}
-    return Evaluation(found, **{**content["evaluation"], **changes})
+    options = {**plan.evaluation, **changes}
+    return Evaluation(found, **options | {key: tuple(value) for key, value in options.items() if isinstance(value, list)})
 
 
-def _fitted(content: dict[str, Any], data: Interactions, split: Split, place: Path) -> None:
+def _fitted(plan: Plan, data: Interactions, split: Split, place: Path) -> None:
     """Trains, evaluates, and writes all there is to know into ``place``."""
     start = time.perf_counter()
-    model, course = _trained(content, split.train, split.valid, place)
-    metrics = {**_metrics("valid", _report(content, model, split.valid)), **course.facts}
-    report = _report(content, model, split.test)
-    if content["refit"] and not course.interrupted:
+    model, course = _trained(plan, split.train, split.valid, place)
+    metrics = {**_metrics("valid", _report(plan, model, split.valid)), **course.facts}
+    report = _report(plan, model, split.test)
+    if plan.refit and not course.interrupted:
         metrics |= _metrics("chosen/test", report)
-        model, course = _refitted(content, split, course.best_epoch, place)
-        metrics["train/interrupted"] = course.interrupted
-        report = _report(content, model, split.test)
-    metrics |= _metrics("test", report) | _sampled(content, model, split)
+        model, course = _refitted(plan, split, course.best_epoch, place)
+        metrics |= {"train/interrupted": course.interrupted}
+        report = _report(plan, model, split.test)
+    metrics |= _metrics("test", report) | _sampled(plan, model, split)
     metrics |= {"train/seconds": time.perf_counter() - start, "train/parameters": sum(p.numel() for p in model.parameters())}
     if not course.interrupted:
         for state in place.rglob(STATE):
@@ -103,65 +117,67 @@ def _fitted(content: dict[str, Any], data: Interactions, split: Split, place: Pa
     save(place, model, data, metrics, report, split.train.item_counts)
 
 
-def _report(content: dict[str, Any], model: Any, heldout: Heldout) -> Report:
+def _report(plan: Plan, model: Any, heldout: Heldout) -> Report:
     """The full ranking of held-out users; without any, an empty one."""
     if not len(heldout.targets):
         return Report(pd.DataFrame({"user": []}))
-    return evaluation_of(content)(TopK(model, seed=content["seed"]), heldout)
+    return evaluation_of(plan)(TopK(model, seed=plan.seed), heldout)
 
 
-def _sampled(content: dict[str, Any], model: Any, split: Split) -> dict[str, Any]:
+def _sampled(plan: Plan, model: Any, split: Split) -> dict[str, Any]:
     """Metrics on sampled candidates, where they were asked for: under keys that say so."""
-    evaluation = evaluation_of(content)
+    evaluation = evaluation_of(plan)
     if evaluation.sampled == "none" or not len(split.test.targets):
         return {}
-    topk, counts = TopK(model, seed=content["seed"]), split.train.item_counts
-    options = {"by": evaluation.sampled, "n_negatives": evaluation.n_negatives, "seed": content["seed"]}
-    return _metrics("test", sampled_report(topk, split.test, evaluation, item_counts=counts, **options))
+    topk, counts = TopK(model, seed=plan.seed), split.train.item_counts
+    by, n_negatives = evaluation.sampled, evaluation.n_negatives
+    return _metrics(
+        "test", sampled_report(topk, split.test, evaluation, item_counts=counts, by=by, n_negatives=n_negatives, seed=plan.seed)
+    )
 
 
 def _metrics(name: str, report: Report) -> dict[str, Any]:
     return {f"{name}/{key}": value for key, value in report.means.items()}
 
 
-def _refitted(content: dict[str, Any], split: Split, epochs: int, place: Path) -> tuple[Any, Course]:
+def _refitted(plan: Plan, split: Split, epochs: int, place: Path) -> tuple[Any, Course]:
     """A new model trained on training and validation rows together, for as many epochs as validation chose."""
     rows = split.test.history
     (place / "refit").mkdir(exist_ok=True)
-    chosen_length = {**content, "trainer": {**content["trainer"], "max_epochs": max(1, epochs)}}
+    chosen_length = replace(plan, trainer=plan.trainer | {"max_epochs": max(1, epochs)})
     nothing = Heldout(rows, rows.where(np.zeros(len(rows), dtype=bool)))
-    return _trained(chosen_length, rows, nothing, place / "refit", horizon=content["trainer"]["max_epochs"])
+    return _trained(chosen_length, rows, nothing, place / "refit", horizon=plan.trainer.get("max_epochs"))
 
 
-def _trained(content: dict[str, Any], rows: Interactions, valid: Heldout, place: Path, *, horizon: int | None = None) -> tuple[Any, Course]:
+def _trained(plan: Plan, rows: Interactions, valid: Heldout, place: Path, *, horizon: int | None = None) -> tuple[Any, Course]:
     """A model trained on ``rows``, with the weights of its best validation, and how training went."""
     facts = {"n_items": rows.n_items, "n_users": rows.n_users, "item_counts": rows.item_counts, "train": rows}
-    torch.manual_seed(content["seed"])
-    model = _component(content, "model", facts)
+    torch.manual_seed(plan.seed)
+    model = _component(plan.model, "model", facts)
     if hasattr(model, "fit"):
         model.fit(rows)
         return model.eval(), Course()
-    module = _module(content, model, facts, horizon)
-    examples = _component(content, "examples", facts | {"max_len": content["model"].get("max_len", 0)})
-    _refuse_mismatch(content, examples, model)
-    batches = Data(rows, valid, examples, Loader(**content["loader"]), module.evaluation, seed=content["seed"])
-    title = f"{content['model']['name']} on {rows.name}"
+    module = _module(plan, model, facts, horizon)
+    examples = _component(plan.examples, "examples", facts | {"max_len": plan.model.options.get("max_len", 0)})
+    _refuse_mismatch(plan, examples, model)
+    batches = Data(rows, valid, examples, Loader(**plan.loader), module.evaluation, seed=plan.seed)
+    title = f"{plan.model.name} on {rows.name}"
     with quiet():
-        loggers = trackers(content["logger"], place, f"{title}, seed {content['seed']}")
-    course = train(module, batches, Stopping(**content["stopping"]), content["trainer"], loggers, place)
+        loggers = trackers(plan.logger, place, f"{title}, seed {plan.seed}")
+    course = train(module, batches, Stopping(**plan.stopping), plan.trainer, loggers, place)
     training_curve(course.validations, course.losses, place / "curve.png", title=title, best_epoch=course.best_epoch)
     return model.eval().cpu(), course
 
 
-def _module(content: dict[str, Any], model: Any, facts: dict[str, Any], horizon: int | None) -> Training:
-    facts = facts | {kind: _component(content, kind, facts) for kind in ("loss", "sampler")}
-    objective = _component(content, "objective", facts)
-    watched = evaluation_of(content, metrics=("ndcg", "hr"), ks=(10,))
-    return Training(model, objective, Optimizer(**content["optimizer"]), watched, seed=content["seed"], horizon=horizon)
+def _module(plan: Plan, model: Any, facts: dict[str, Any], horizon: int | None) -> Training:
+    facts = facts | {"loss": _component(plan.loss, "loss", facts), "sampler": _component(plan.sampler, "sampler", facts)}
+    objective = _component(plan.objective, "objective", facts)
+    watched = evaluation_of(plan, metrics=("ndcg", "hr"), ks=(10,))
+    return Training(model, objective, Optimizer(**plan.optimizer), watched, seed=plan.seed, horizon=horizon)
 
 
-def _refuse_mismatch(content: dict[str, Any], examples: Examples, model: Any) -> None:
-    wanted, name = content["examples"]["name"], content["model"]["name"]
+def _refuse_mismatch(plan: Plan, examples: Examples, model: Any) -> None:
+    wanted, name = plan.examples.name, plan.model.name
     if examples.causal and not model.causal:
         raise ValueError(f"examples={wanted} would show model={name} what it must predict, because it looks ahead; use examples=cloze")
     if model.causal and not examples.causal:

@@ -53,7 +53,7 @@ class Positions(nn.Module):
         return int(self.reach) or self.weight.shape[0]
 
 
-def attention_mask(items: Int[Tensor, "B L"], *, causal: bool) -> Bool[Tensor, "B 1 #L L"] | None:
+def attention_mask(items: Int[Tensor, "B L"], *, causal: bool) -> Bool[Tensor, "#B 1 #L L"] | None:
     """True where query (row) may look at key (column): never at padding, never ahead if ``causal``.
 
     Every position may look at itself, so that a padded query has a softmax to take; nobody looks at its result.

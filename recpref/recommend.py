@@ -1,19 +1,32 @@
-"""python -m recpref.recommend run=runs/... out=recs.parquet [k=10] [data=...] [filter_seen=true]: write recommendations.
+"""python -m recpref.recommend run=runs/... out=recs.parquet [k=10] [data=...] [filter_seen=true] [trust=...]: write recommendations.
 
 Without ``data`` every user of the run's own data is served from the whole history, held-out items included. ``data`` is
-the path of other histories with the same column names. ``out`` ends in .parquet or .csv.
+the path of other histories with the same column names. ``out`` ends in .parquet or .csv. ``trust=their.package:Thing`` allows
+the run of a model that is not recpref's to import it.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from recpref import console
 from recpref.suggest import unknown
 
-OPTIONS = {"run": None, "out": None, "k": "10", "data": None, "filter_seen": "true"}
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Asked(NamedTuple):
+    """What was asked for, as texts."""
+
+    run: str | None = None
+    out: str | None = None
+    k: str = "10"
+    data: str | None = None
+    filter_seen: str = "true"
+    trust: str | None = None
 
 
 def recommend(arguments: list[str]) -> None:
@@ -24,33 +37,41 @@ def recommend(arguments: list[str]) -> None:
         return
     from recpref.composition import chosen
 
-    pairs = {**OPTIONS, **chosen(overrides)}
+    pairs = chosen(overrides)
     for key in pairs:
-        if key not in OPTIONS:
-            raise ValueError(unknown("option", key, OPTIONS))
+        if key not in Asked._fields:
+            raise ValueError(unknown("option", key, Asked._fields))
+    asked = Asked(**pairs)
     for key in ("run", "out"):
-        if pairs[key] is None:
+        if getattr(asked, key) is None:
             raise ValueError(f"{key}= is missing; say python -m recpref.recommend run=runs/... out=recs.parquet")
-    _write(pairs)
+    _recommend(asked, Path(str(asked.run)), Path(str(asked.out)))
 
 
-def _write(pairs: dict[str, Any]) -> None:
-    out = Path(pairs["out"])
+def _recommend(asked: Asked, path: Path, out: Path) -> None:
     if out.suffix not in (".parquet", ".csv"):
         raise ValueError(f"out={out} must end in .parquet or .csv")
-    k = _number("k", pairs["k"])
-    seen = pairs["filter_seen"].lower()
+    k = _number("k", asked.k)
+    seen = asked.filter_seen.lower()
     if seen not in ("true", "false"):
         raise ValueError(unknown("filter_seen", seen, ("true", "false")))
     from recpref.run import Run
 
-    run = Run.load(pairs["run"])
-    frame = run.recommend(_histories(run, pairs["data"]), k, filter_seen=seen == "true")
+    run = Run.load(path, trust=asked.trust)
+    frame = run.recommend(_histories(run, asked.data), k, filter_seen=seen == "true")
+    _write(frame, out)
+    print(f"{len(frame):,} recommendations for {frame.user.nunique():,} users in {out}")
+
+
+def _write(frame: pd.DataFrame, out: Path) -> None:
+    """The file at once or not at all."""
     partial = out.with_name(f".{out.name}-{os.getpid()}")
     out.parent.mkdir(parents=True, exist_ok=True)
-    frame.to_parquet(partial, index=False) if out.suffix == ".parquet" else frame.to_csv(partial, index=False)
-    partial.replace(out)
-    print(f"{len(frame):,} recommendations for {frame['user'].nunique():,} users in {out}")
+    try:
+        frame.to_parquet(partial, index=False) if out.suffix == ".parquet" else frame.to_csv(partial, index=False)
+        partial.replace(out)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _number(key: str, text: str) -> int:
@@ -64,10 +85,9 @@ def _histories(run: Any, data: str | None) -> Any:
 
     if data is not None:
         return _read(data, run)
-    section = run.experiment["data"]
-    if section.get("source") == "frame":
+    if run.experiment.data.frame:
         raise ValueError(f"{run.path} was trained on a frame that is not kept with it; say data=histories.csv")
-    return opened(section)
+    return opened(run.experiment.data)
 
 
 def _read(data: str, run: Any) -> Any:

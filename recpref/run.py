@@ -7,29 +7,27 @@ import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from recpref import components
-from recpref.data.audit import Audit
 from recpref.data.interactions import Columns, Interactions
 from recpref.data.vocabulary import Vocabulary
 from recpref.environment import environment
 from recpref.evaluation import Report
+from recpref.plan import FILE, Plan, Written, read
 from recpref.similar import similar
 from recpref.topk import TopK
 from recpref.types import History, Query
 
-FORMAT = 1
 FILES = (
-    "experiment.yaml",
+    FILE,
     "metrics.json",
     "per_user.parquet",
     "model.safetensors",
@@ -40,15 +38,26 @@ FILES = (
 )
 
 
+class Trained(NamedTuple):
+    """How the weights came about; a model that only counts has no epochs."""
+
+    parameters: int
+    seconds: float
+    epochs: int = 0
+    best_epoch: int = 0
+    interrupted: bool = False
+    underfit: bool = False
+
+
 @dataclass(frozen=True)
 class Run:
     """A trained model with all that is known of how it came about.
 
-    ``experiment``: names and values of every option. ``metrics``: ``test/ndcg@10`` and its like, and ``train/...``.
+    ``experiment``: the plan, names and values of every option. ``metrics``: ``test/ndcg@10`` and its like, and ``train/...``.
     """
 
     path: Path
-    experiment: dict[str, Any]
+    experiment: Plan
     metrics: dict[str, Any]
     model: Any
     items: Vocabulary
@@ -60,24 +69,28 @@ class Run:
         Raises: FileNotFoundError where there is no run; ValueError where it is incomplete, of another format, or not trusted.
         """
         path = Path(path)
-        content = _experiment(path)
-        name = content["model"]["name"]
+        written = _complete(path)
+        name = written.plan.model.name
         if ":" in name and name != trust:
             raise ValueError(f"{path} was made by {name}, which is not part of recpref; if you trust that code, say trust={name!r}")
-        options = {key: value for key, value in content["model"].items() if key != "name"}
         with torch.random.fork_rng():  # initial weights that are replaced at once cost the caller no random numbers
-            model = components.build(components.find("model", name), options, content["facts"])
+            model = components.build(components.find("model", name), written.plan.model.options, written.facts._asdict())
         try:
             model.load_state_dict(load_file(path / "model.safetensors"))
         except (RuntimeError, OSError, ValueError, SafetensorError) as error:
             raise ValueError(f"{path}/model.safetensors does not fit its experiment: {str(error).splitlines()[0]}") from error
         metrics = json.loads((path / "metrics.json").read_text())
-        return cls(path, content, metrics, model.eval(), _read_vocabulary(path / "items.parquet"))
+        return cls(path, written.plan, metrics, model.eval(), _read_vocabulary(path / "items.parquet"))
 
     @cached_property
     def per_user(self) -> pd.DataFrame:
         """The test metrics of every user: ``user``, then a column a metric."""
         return pd.read_parquet(self.path / "per_user.parquet")
+
+    @property
+    def trained(self) -> Trained:
+        """What the metrics say of training."""
+        return Trained(**{key.removeprefix("train/"): value for key, value in self.metrics.items() if key.startswith("train/")})
 
     @cached_property
     def audit(self) -> dict[str, Any]:
@@ -90,14 +103,13 @@ class Run:
         Returns: a frame ``item, similar, rank, score``.
         Raises: ValueError for items that are unknown or were never seen in training.
         """
-        counts = pd.read_parquet(self.path / "item_counts.parquet")["count"].to_numpy()
+        counts = pd.read_parquet(self.path / "item_counts.parquet", columns=["count"]).to_numpy()[:, 0]
         return similar(self.model, self.items, items, k, known=np.append(False, counts > 0))
 
     @property
     def columns(self) -> Columns:
         """What the columns were called in the training data."""
-        data = self.experiment["data"]
-        return Columns(data["user"], data["item"], data["time"])
+        return Columns(**{name: self.experiment.data.options[name] for name in Columns._fields})
 
     def recommend(self, histories: Any, k: int = 10, *, filter_seen: bool = True, batch_size: int = 256) -> pd.DataFrame:
         """The k best items for every user of a frame of histories (columns as in training) or of Interactions.
@@ -113,7 +125,7 @@ class Run:
             if value < 1:
                 raise ValueError(f"{name}={value} must be at least 1")
         known = self._known(self._histories(histories))
-        topk = TopK(self.model, seed=self.experiment["seed"])
+        topk = TopK(self.model, seed=self.experiment.seed)
         parts = []
         numbers = np.unique(known.user)
         for first in range(0, len(numbers), batch_size):
@@ -161,19 +173,13 @@ def _frame(items: np.ndarray, scores: np.ndarray, users: np.ndarray, vocabulary:
     )
 
 
-def _experiment(path: Path) -> dict[str, Any]:
-    if not (path / "experiment.yaml").is_file():
-        raise FileNotFoundError(f"{path} is not a run: it has no experiment.yaml")
+def _complete(path: Path) -> Written:
+    if not (path / FILE).is_file():
+        raise FileNotFoundError(f"{path} is not a run: it has no {FILE}")
     missing = [name for name in FILES if not (path / name).is_file()]
     if missing:
         raise ValueError(f"{path} is not a complete run: it lacks {', '.join(missing)}")
-    content = yaml.safe_load((path / "experiment.yaml").read_text())
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        found = content.get("format") if isinstance(content, dict) else None
-        raise ValueError(
-            f"{path} has format {found}, and this recpref reads format {FORMAT}; train it again or use the version that wrote it"
-        )
-    return content
+    return read(path / FILE)
 
 
 def _read_vocabulary(path: Path) -> Vocabulary:
@@ -185,14 +191,6 @@ def _read_vocabulary(path: Path) -> Vocabulary:
 def _write_vocabulary(vocabulary: Vocabulary, path: Path) -> None:
     features = vocabulary.features if vocabulary.features is not None else pd.DataFrame(index=range(len(vocabulary)))
     pd.concat([pd.DataFrame({"id": vocabulary.ids}), features.drop(columns="id", errors="ignore")], axis=1).to_parquet(path)
-
-
-def describe(place: Path, content: dict[str, Any], data: Interactions, found: Audit) -> None:
-    """Writes the experiment into ``place``: what training continues from, and what ``Run.load`` builds the model by."""
-    facts = {"n_items": data.n_items, "n_users": data.n_users}
-    head = {"format": FORMAT, "data_digest": data.digest, "facts": facts}
-    (place / "experiment.yaml").write_text(yaml.safe_dump({**head, **content}, sort_keys=False))
-    (place / "audit.json").write_text(json.dumps(found._asdict(), indent=1, default=float))
 
 
 def save(place: Path, model: nn.Module, data: Interactions, metrics: dict[str, Any], report: Report, item_counts: np.ndarray) -> None:

@@ -47,7 +47,7 @@ class TopK:
             raise FloatingPointError("the model returned NaN scores; its training has diverged")
         return scores if items is None else scores.gather(1, items)
 
-    def _best(self, scores: Float[Tensor, "B V+1"], k: int) -> Ranking:
+    def _best(self, scores: Float[Tensor, "B V1"], k: int) -> Ranking:
         order = self.order.to(scores.device)
         shuffled = scores[:, order]
         width = min(k, shuffled.shape[1])

@@ -29,8 +29,8 @@ from recpref.workplace import STATE
 class Training(pl.LightningModule):
     """Divides the objective's summed loss by its count, and ranks the whole catalogue to validate.
 
-    Randomness is a function of (seed, step): dropout and samplers are seeded anew at each step, so a resumed run repeats
-    an uninterrupted one exactly.
+    Randomness is a function of (seed, epoch, batch): dropout and samplers are seeded anew for each batch, so a resumed run
+    repeats an uninterrupted one exactly.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Training(pl.LightningModule):
         self.relevant: list[Tensor] = []
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        seed = seed_of(self.seed, self.global_step, self.global_rank)
+        seed = seed_of(self.seed, self.current_epoch, index, self.global_rank)
         torch.manual_seed(seed)
         step = Step(self.current_epoch, self.global_step, torch.Generator(batch.targets.device).manual_seed(seed))
         total, count, logs = self.objective(self.model, batch, step)
@@ -84,6 +84,8 @@ class Training(pl.LightningModule):
         self.relevant.append((asked.targets != PAD).sum(1))
 
     def on_validation_epoch_end(self) -> None:
+        if self.trainer.sanity_checking:
+            return  # what has not been trained is no result
         values = self.evaluation.measure(torch.cat(self.hits), torch.cat(self.relevant))
         means = {f"valid/{name}": value.mean().float() for name, value in values.items()}
         self.log_dict({name: mean for name, mean in means.items() if name != METRIC})
@@ -91,7 +93,7 @@ class Training(pl.LightningModule):
         self.validations.append({"epoch": self.current_epoch + 1.0, **{name: float(mean) for name, mean in means.items()}})
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["losses"], checkpoint["validations"] = self.losses, self.validations
+        checkpoint.update(losses=self.losses, validations=self.validations)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.losses, self.validations = checkpoint["losses"], checkpoint["validations"]
@@ -111,7 +113,7 @@ class Data(pl.LightningDataModule):
     def __init__(self, rows: Interactions, valid: Heldout, examples: Examples, loader: Loader, evaluation: Evaluation, *, seed: int):
         super().__init__()
         self.valid, self.evaluation = valid, evaluation
-        self.batches = Batches(rows, examples, batch_size=loader.batch_size, seed=seed, place=self.place)
+        self.batches = Batches(rows, examples, loader, seed=seed, place=self.place)
 
     def place(self) -> tuple[int, int]:
         """The epoch, and how many of its batches are done: more than none where training was resumed inside it."""

@@ -3,7 +3,7 @@
 Shape legend, used in every annotation of the package::
 
     B batch   L sequence length   D width        V items            M scored positions
-    C candidates   N negatives    K list length  U users            S seen items
+    C candidates   N negatives    K list length  U users            S seen items      V1 = V + 1 score columns
 
 Item ids are ``1..V``; ``0`` is PAD; the index of a score column is the item's id and column 0 is ``-inf``. Sequences are
 left-padded with the newest item at ``L - 1``; a position counts from the end, so position 0 is the newest item. A batch is
@@ -66,7 +66,7 @@ class Candidates(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Where training stands. ``rng`` is seeded by (seed, step), so a resumed run draws what an uninterrupted one would."""
+    """Where training stands. ``rng`` is seeded by (seed, epoch, batch), so a resumed run draws what an uninterrupted one would."""
 
     epoch: int
     step: int
@@ -81,7 +81,7 @@ class Retriever(Protocol):
         """The user now."""
         ...
 
-    def table(self) -> tuple[Float[Tensor, "V+1 D"], Float[Tensor, "V+1"]]:
+    def table(self) -> tuple[Float[Tensor, "V1 D"], Float[Tensor, " V1"]]:
         """Item vectors and biases: ``scores = state @ vectors.T + bias`` and ``bias[0] = -inf``."""
         ...
 
@@ -117,18 +117,21 @@ class Recommender(Protocol):
         ...
 
 
+@runtime_checkable
 class Loss(Protocol):
     """An item loss: one value a row. Column 0 is the positive unless the catalogue is scored."""
 
     def __call__(self, logits: Float[Tensor, "M C"], candidates: Candidates) -> Float[Tensor, " M"]: ...
 
 
+@runtime_checkable
 class Sampler(Protocol):
     """Chooses what the positives of a batch are compared with."""
 
     def __call__(self, batch: Batch, rng: Generator) -> Candidates: ...
 
 
+@runtime_checkable
 class Objective(Protocol):
     """A training problem: the summed loss, the count to divide by, and values worth logging."""
 

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import jaxtyping
+import pytest
 import torch
 from jaxtyping import install_import_hook
 
 torch.set_num_threads(1)
 
-with install_import_hook("recpref", "beartype.beartype"):
-    import recpref  # noqa: F401
+install_import_hook("recpref", "typecheck.check")  # for good: most modules are imported only when they are used
 
 
 def pytest_addoption(parser):
     parser.addoption("--golden-write", action="store_true", help="write new golden numbers (see tests/golden)")
+
+
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """Without the checks of types, as users run it."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

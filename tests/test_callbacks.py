@@ -19,6 +19,8 @@ from torch import nn
 
 from recpref.callbacks import METRIC, KeepBest, Lines, SaveState, Stopping, callbacks, graceful_interrupt, quiet, still_rising
 
+pytestmark = pytest.mark.usefixtures("unchecked")  # trainers and modules are stand-ins here
+
 
 @pytest.mark.parametrize(
     ("validations", "rising"),

@@ -94,16 +94,8 @@ def test_a_component_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("no.such:Thing", r"model=no\.such:Thing cannot be imported: No module named 'no'"),
         ("math:Thing", r"model=math:Thing cannot be imported: .*no attribute 'Thing'"),
         ("math:", r"model=math: cannot be imported"),
-        pytest.param(
-            ":Thing",
-            r"model=:Thing cannot be imported",
-            marks=pytest.mark.xfail(strict=True, reason="importlib's own 'Empty module name' comes through"),
-        ),
-        pytest.param(
-            "math:pi",
-            r"model=math:pi .*(class|callable)",
-            marks=pytest.mark.xfail(strict=True, reason="what is no class is found, and fails later with a TypeError"),
-        ),
+        (":Thing", r"model=:Thing cannot be imported"),
+        ("math:pi", r"model=math:pi .*(class|callable)"),
     ],
 )
 def test_a_component_from_elsewhere_that_is_not_there(name: str, message: str) -> None:

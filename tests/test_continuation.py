@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-import yaml
 
 from recpref.composition import compose
-from recpref.continuation import described, experiment_to_continue
-from recpref.run import FORMAT
+from recpref.continuation import plan_to_continue, written
+from recpref.plan import FORMAT, Facts, Written, write
 from recpref.workplace import STATE, place_of
 
 
@@ -15,17 +14,15 @@ from recpref.workplace import STATE, place_of
 def cut_short(tmp_path):
     path = tmp_path / "run"
     place_of(path).mkdir()
-    content = compose(["model=sasrec", "data=ml_100k", "optimizer.lr=0.002", "model.d_model=32"])
-    (place_of(path) / "experiment.yaml").write_text(yaml.safe_dump({"format": FORMAT, "data_digest": "abc", "facts": {}, **content}))
+    plan = compose(["model=sasrec", "data=ml_100k", "optimizer.lr=0.002", "model.d_model=32"])
+    write(place_of(path), Written(plan, "abc", Facts(5, 3)))
     (place_of(path) / STATE).write_text("")
     return path
 
 
 @pytest.mark.parametrize("asked", [{}, {"model": "sasrec"}, {"optimizer.lr": "2e-3"}, {"model.d_model": "32"}, {"model.d_ff": "null"}])
 def test_the_same_options_in_any_spelling_are_the_same(cut_short, asked):
-    content = experiment_to_continue(cut_short, asked)
-    assert content["optimizer"]["lr"] == 0.002
-    assert "format" not in content
+    assert plan_to_continue(cut_short, asked) == written(cut_short).plan
 
 
 @pytest.mark.parametrize(
@@ -33,10 +30,10 @@ def test_the_same_options_in_any_spelling_are_the_same(cut_short, asked):
 )
 def test_another_option_is_refused_by_name(cut_short, key, value):
     with pytest.raises(ValueError, match=f"{key} is .* there, and {value} was asked for"):
-        experiment_to_continue(cut_short, {key: value})
+        plan_to_continue(cut_short, {key: value})
 
 
 def test_another_format_is_refused(cut_short):
     (place_of(cut_short) / "experiment.yaml").write_text("format: 99")
     with pytest.raises(ValueError, match=f"reads format {FORMAT}"):
-        described(cut_short)
+        written(cut_short)

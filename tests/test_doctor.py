@@ -134,7 +134,6 @@ def test_every_required_package_is_looked_for() -> None:
     assert needed <= set(doctor.CORE)
 
 
-@pytest.mark.xfail(strict=True, reason="numpy, yaml and tensorboard are required, too, and training fails without them")
 def test_every_dependency_is_looked_for() -> None:
     """The doctor says what is missing before training does."""
     assert {"numpy", "yaml", "tensorboard"} <= set(doctor.CORE)

@@ -148,7 +148,6 @@ def test_a_mistake_is_one_line_and_no_file(
     assert sorted(tmp_path.iterdir()) == before
 
 
-@pytest.mark.xfail(strict=True, reason="the partial file is not removed where writing it fails")
 def test_a_failing_write_leaves_nothing(run_recommend: Recommend, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that is full in the middle of the file."""
 
@@ -162,7 +161,6 @@ def test_a_failing_write_leaves_nothing(run_recommend: Recommend, run: Run, tmp_
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.xfail(strict=True, reason="the verb has no trust= option, so lists of a model from elsewhere cannot be written")
 def test_a_model_from_elsewhere_can_be_trusted(run_recommend: Recommend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says trust='...'; the command line must have a way to say it."""
     (tmp_path / "their_popular.py").write_text("from recpref.models.popular import Popular\n\nclass Thing(Popular):\n    pass\n")

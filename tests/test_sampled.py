@@ -177,6 +177,7 @@ def test_who_has_seen_nearly_all_of_it_draws_from_the_rest_alike() -> None:
     assert seen[:2].sum() == 0
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_what_is_refused(split: Split) -> None:
     with pytest.raises(ValueError, match="n_negatives=0"):
         sampler(split, n_negatives=0)

@@ -114,7 +114,7 @@ def test_cfg_prints_the_composed_experiment(run_train: Train, tmp_path: Path, mo
     monkeypatch.chdir(tmp_path)
     out, _ = run_train("model=bert4rec", "model.d_model=32", "--cfg")
     content = yaml.safe_load(out)
-    assert content == compose(["model=bert4rec", "model.d_model=32"])
+    assert content == compose(["model=bert4rec", "model.d_model=32"]).content
     assert (content["examples"]["name"], content["model"]["d_model"]) == ("cloze", 32)
     assert not list(tmp_path.iterdir())
 

@@ -143,7 +143,6 @@ def test_validation_is_the_evaluation(data: Interactions, tmp_path: Path) -> Non
     assert kept["valid/hr@10"] == pytest.approx(report.means["hr@10"], rel=1e-6)
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="Lightning's check before training counts as a validation of the first epoch")
 def test_a_sanity_check_is_no_validation(data: Interactions, tmp_path: Path) -> None:
     """trainer.num_sanity_val_steps is the user's to set; the untrained model must not be kept as the best."""
     _, course = trained(data, tmp_path, num_sanity_val_steps=2)
@@ -188,9 +187,6 @@ def test_nobody_to_validate_on_is_no_validation(data: Interactions) -> None:
     assert len(Data(split.train, split.valid, NextItem(10), Loader(), protocol(), seed=1).val_dataloader()) == 1
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="the seed is that of the optimiser's step, which the batches of one accumulation share"
-)
 def test_accumulated_batches_draw_apart(data: Interactions, tmp_path: Path) -> None:
     """Two batches of one step must not share their dropout masks and samples."""
     noted = Noted()

@@ -57,7 +57,6 @@ def test_protocols_tell_apart() -> None:
     assert not isinstance(object(), types.Retriever)
 
 
-@pytest.mark.xfail(strict=True, reason="the import hook is taken out again before any module but recpref/__init__ is imported")
 def test_shapes_are_checked_in_the_tests() -> None:
     """The suite runs with every annotation enforced: [B, L] is no [B]."""
     popular = components.find("model", "popular")(5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -15,9 +15,11 @@ from recpref.data.randomness import Draw, seed_of
 from recpref.data.windows import Spans
 from recpref.types import PAD, Batch, History
 
+TIES = 3  # the stream of the draw that orders rows of equal time
 JITTER = 0.1  # rows whose lengths differ by less than about this share may share a batch
 
 
+@runtime_checkable
 class Examples(Protocol):
     """How windows become inputs and targets."""
 
@@ -33,13 +35,16 @@ class Examples(Protocol):
 class Loader:
     """How rows are put into batches. ``batch_size`` counts sequences.
 
+    ``shuffle_ties``: a user's rows of equal time, whose order the data does not know, change places in every epoch. Without
+    it, models learn the order of the file. Validation and test keep that order.
+
     Raises: ValueError for a batch size below 1.
     """
 
-    def __init__(self, *, batch_size: int = 32):
+    def __init__(self, *, batch_size: int = 32, shuffle_ties: bool = False):
         if batch_size < 1:
             raise ValueError(f"loader.batch_size={batch_size} must be at least 1")
-        self.batch_size = batch_size
+        self.batch_size, self.shuffle_ties = batch_size, shuffle_ties
 
 
 class Batches:
@@ -50,12 +55,13 @@ class Batches:
     Raises: ValueError where training has no row to learn from.
     """
 
-    def __init__(self, train: Interactions, examples: Examples, *, batch_size: int, seed: int, place: Callable[[], tuple[int, int]]):
+    def __init__(self, train: Interactions, examples: Examples, loader: Loader, *, seed: int, place: Callable[[], tuple[int, int]]):
         self.spans = examples.spans(train.offsets)
         if not len(self.spans.start):
             raise ValueError(f"{train!r} leaves no sequence to train on: every history is too short")
         self.item, self.user = torch.from_numpy(train.item.copy()), torch.from_numpy(train.user.copy())
-        self.examples, self.batch_size, self.seed, self.place = examples, batch_size, seed, place
+        self.tied, self.moment = _ties(train) if loader.shuffle_ties else (None, None)
+        self.examples, self.batch_size, self.seed, self.place = examples, loader.batch_size, seed, place
 
     def __len__(self) -> int:
         return -(-len(self.spans.start) // self.batch_size)
@@ -65,8 +71,16 @@ class Batches:
         every = torch.arange(len(self.spans.start))
         spans = self.examples.cut(self.spans, Draw(self.seed, epoch, every))
         start, stop = torch.from_numpy(spans.start), torch.from_numpy(spans.stop)
+        item = self.items(epoch)
         for rows in self.rows(stop - start, epoch)[done:]:
-            yield self.examples(self.history(start[rows], stop[rows]), Draw(self.seed, epoch, rows))
+            yield self.examples(self.history(item, start[rows], stop[rows]), Draw(self.seed, epoch, rows))
+
+    def items(self, epoch: int) -> Int[Tensor, " n"]:
+        """Every training item, in the order of this epoch."""
+        if self.tied is None:
+            return self.item
+        place = self.moment + Draw(self.seed, epoch, self.tied).uniform(1, stream=TIES)[:, 0]
+        return self.item.index_copy(0, self.tied, self.item[self.tied[place.argsort()]])
 
     def rows(self, length: Int[Tensor, " R"], epoch: int) -> list[Tensor]:
         """The row numbers of each batch of an epoch; every row stands in exactly one."""
@@ -75,9 +89,19 @@ class Batches:
         batches = order.split(self.batch_size)
         return [batches[i] for i in torch.randperm(len(batches), generator=rng)]
 
-    def history(self, start: Int[Tensor, " B"], stop: Int[Tensor, " B"]) -> History:
+    def history(self, item: Int[Tensor, " n"], start: Int[Tensor, " B"], stop: Int[Tensor, " B"]) -> History:
         """The items of these spans, left-padded. Shapes: [B, longest of them]."""
         columns = torch.arange(int((stop - start).max()))
         index = stop[:, None] - len(columns) + columns
-        items = torch.where(index >= start[:, None], self.item[index.clamp(min=0)], PAD)
+        items = torch.where(index >= start[:, None], item[index.clamp(min=0)], PAD)
         return History(items, self.user[start])
+
+
+def _ties(data: Interactions) -> tuple[Int[Tensor, " t"] | None, Int[Tensor, " t"] | None]:
+    """The rows that share user and time with another one, and a number for each such moment; None where time is unknown."""
+    if data.time is None:
+        return None, None
+    new = np.append(True, (np.diff(data.user) != 0) | (np.diff(data.time) != 0))
+    moment = np.cumsum(new)
+    tied = np.flatnonzero((np.bincount(moment) > 1)[moment])
+    return torch.from_numpy(tied), torch.from_numpy(moment[tied])

@@ -20,7 +20,10 @@ def facts(data: Interactions) -> list[list[str]]:
         ["users", f"{data.n_users:,}"],
         ["items", f"{data.n_items:,}"],
         ["interactions", f"{len(data):,}"],
-        ["clock", data.clock if data.clock != "seconds" or data.time is None else f"{_day(data.time.min())} to {_day(data.time.max())}"],
+        [
+            "clock",
+            data.clock if data.clock != "seconds" or data.time is None else f"{_day(data.time.min())} to {_day(data.time.max())}",
+        ],
         ["tied neighbours", f"{data.tied_share:.1%}"],
         ["rows that repeat a user and item", f"{repeats(data).sum():,}"],
         ["lengths of histories", at],
@@ -55,5 +58,5 @@ def _names(features: object) -> str:
     return ", ".join(map(str, getattr(features, "columns", []))) or "none"
 
 
-def _day(moment: int) -> str:
+def _day(moment: np.int64) -> str:
     return str(np.datetime64(int(moment), "s"))[:10]

@@ -93,7 +93,7 @@ class BERT4Rec(nn.Module):
             return torch.addmm(bias, h, vectors.T)
         return torch.einsum("md,mcd->mc", h, vectors[items].expand(len(h), -1, -1)) + bias[items]
 
-    def table(self) -> tuple[Float[Tensor, "V+1 D"], Float[Tensor, "V+1"]]:
+    def table(self) -> tuple[Float[Tensor, "V1 D"], Float[Tensor, " V1"]]:
         bias = self.bias[: self.n_items + 1]
         return self.items.weight[: self.n_items + 1], torch.where(torch.arange(len(bias), device=bias.device) == PAD, -torch.inf, bias)
 

@@ -29,7 +29,7 @@ class Popular(nn.Module):
         """A one for everybody. Shapes: [B, 1]."""
         return self.counts.new_ones(len(history.items), 1)
 
-    def table(self) -> tuple[Float[Tensor, "V+1 D"], Float[Tensor, "V+1"]]:
+    def table(self) -> tuple[Float[Tensor, "V1 D"], Float[Tensor, " V1"]]:
         """Shapes: [V + 1, 1] counts and a bias that is -inf for PAD."""
         bias = torch.zeros_like(self.counts)
         bias[PAD] = -torch.inf

@@ -87,7 +87,7 @@ class SASRec(nn.Module):
             return torch.addmm(bias, h, vectors.T)
         return torch.einsum("md,mcd->mc", h, vectors[items].expand(len(h), -1, -1)) + bias[items]
 
-    def table(self) -> tuple[Float[Tensor, "V+1 D"], Float[Tensor, "V+1"]]:
+    def table(self) -> tuple[Float[Tensor, "V1 D"], Float[Tensor, " V1"]]:
         return self.items.weight, self.bias
 
     @staticmethod

@@ -55,7 +55,7 @@ def lengths(*sizes: int) -> Interactions:
 
 def epoch_of(data: Interactions, *, epoch: int = 0, seed: int = 0, batch_size: int = 4) -> list[Batch]:
     """All batches of an epoch."""
-    return list(Batches(data, Whole(), batch_size=batch_size, seed=seed, place=lambda: (epoch, 0)))
+    return list(Batches(data, Whole(), Loader(batch_size=batch_size), seed=seed, place=lambda: (epoch, 0)))
 
 
 def rows_of(batches: list[Batch]) -> list[list[int]]:
@@ -65,8 +65,8 @@ def rows_of(batches: list[Batch]) -> list[list[int]]:
 
 def test_history_by_hand() -> None:
     """Spans [0, 3) and [3, 4) of the flat items 7 8 9 5: as long as the longest, left-padded, with the users of the rows."""
-    batches = Batches(of([[2, 3, 4], [1]]), Whole(), batch_size=2, seed=0, place=lambda: (0, 0))
-    history = batches.history(torch.tensor([0, 3, 1]), torch.tensor([3, 4, 3]))
+    batches = Batches(of([[2, 3, 4], [1]]), Whole(), Loader(batch_size=2), seed=0, place=lambda: (0, 0))
+    history = batches.history(batches.item, torch.tensor([0, 3, 1]), torch.tensor([3, 4, 3]))
     assert history.items.tolist() == [[2, 3, 4], [0, 0, 1], [0, 3, 4]]
     assert history.user.tolist() == [1, 2, 1]
 
@@ -83,7 +83,9 @@ def test_history_equals_a_loop(histories: list[list[int]], data: st.DataObject) 
         spans.append((start, data.draw(st.integers(start + 1, last)), user))
     longest = max(stop - start for start, stop, _ in spans)
     start, stop, user = (list(part) for part in zip(*spans, strict=True))
-    found = Batches(train, Whole(), batch_size=2, seed=0, place=lambda: (0, 0)).history(torch.tensor(start), torch.tensor(stop))
+    found = Batches(train, Whole(), Loader(batch_size=2), seed=0, place=lambda: (0, 0)).history(
+        torch.from_numpy(train.item), torch.tensor(start), torch.tensor(stop)
+    )
     assert found.items.tolist() == [[PAD] * (longest - (b - a)) + train.item[a:b].tolist() for a, b, _ in spans]
     assert found.user.tolist() == user
 
@@ -93,7 +95,7 @@ def test_history_equals_a_loop(histories: list[list[int]], data: st.DataObject) 
 def test_each_row_stands_in_exactly_one_batch(sizes: list[int], batch_size: int, seed: int, epoch: int) -> None:
     """And the batches are as many as ``len`` says, all but one of them full."""
     data = lengths(*sizes)
-    batches = Batches(data, Whole(), batch_size=batch_size, seed=seed, place=lambda: (epoch, 0))
+    batches = Batches(data, Whole(), Loader(batch_size=batch_size), seed=seed, place=lambda: (epoch, 0))
     rows = rows_of(list(batches))
     assert sorted(row for batch in rows for row in batch) == list(range(len(sizes) + 1))
     assert len(rows) == len(batches)
@@ -113,7 +115,7 @@ def test_an_epoch_is_a_function_of_seed_and_epoch() -> None:
     """The same batches each time, whatever was read before; others for another seed or epoch."""
     data = lengths(*range(1, 40))
     current = [0]
-    batches = Batches(data, Whole(), batch_size=4, seed=3, place=lambda: (current[0], 0))
+    batches = Batches(data, Whole(), Loader(batch_size=4), seed=3, place=lambda: (current[0], 0))
     first, again = rows_of(list(batches)), rows_of(list(batches))
     current[0] = 1
     second = rows_of(list(batches))
@@ -127,8 +129,8 @@ def test_an_epoch_is_a_function_of_seed_and_epoch() -> None:
 def test_an_interrupted_epoch_goes_on_where_it_stood(done: int) -> None:
     """After ``done`` batches come those that an uninterrupted epoch has there; after the last comes none."""
     data = lengths(*range(1, 40))
-    whole = list(Batches(data, Cloze(20, 50), batch_size=4, seed=3, place=lambda: (2, 0)))
-    rest = list(Batches(data, Cloze(20, 50), batch_size=4, seed=3, place=lambda: (2, done)))
+    whole = list(Batches(data, Cloze(20, 50), Loader(batch_size=4), seed=3, place=lambda: (2, 0)))
+    rest = list(Batches(data, Cloze(20, 50), Loader(batch_size=4), seed=3, place=lambda: (2, done)))
     assert len(whole) == 10
     assert len(rest) == 10 - done
     for batch, expected in zip(rest, whole[done:], strict=True):
@@ -172,17 +174,17 @@ def test_little_of_a_batch_is_padding() -> None:
     rng = np.random.default_rng(0)
     data = lengths(*np.clip(rng.lognormal(3, 1, 2000), 1, 200).astype(int).tolist())
     bucketed = waste([batch.history.items for batch in epoch_of(data, batch_size=32)])
-    batches = Batches(data, Whole(), batch_size=32, seed=0, place=lambda: (0, 0))
+    batches = Batches(data, Whole(), Loader(batch_size=32), seed=0, place=lambda: (0, 0))
     start, stop = torch.from_numpy(batches.spans.start), torch.from_numpy(batches.spans.stop)
     mixed = torch.randperm(len(start), generator=torch.Generator().manual_seed(0)).split(32)
-    assert bucketed < 0.12 < 0.5 < waste([batches.history(start[rows], stop[rows]).items for rows in mixed])
+    assert bucketed < 0.12 < 0.5 < waste([batches.history(batches.item, start[rows], stop[rows]).items for rows in mixed])
 
 
 def test_cropped_rows_are_bucketed_by_their_cropped_length() -> None:
     """The batches of an epoch are made of the spans of that epoch."""
     rng = np.random.default_rng(0)
     data = lengths(*rng.integers(2, 100, 500).tolist())
-    batches = Batches(data, NextItem(100, crop=1.0), batch_size=16, seed=0, place=lambda: (0, 0))
+    batches = Batches(data, NextItem(100, crop=1.0), Loader(batch_size=16), seed=0, place=lambda: (0, 0))
     assert waste([batch.history.items for batch in batches]) < 0.15
 
 
@@ -192,7 +194,7 @@ def test_the_masks_of_a_row_do_not_depend_on_the_batch_size(batch_size: int) -> 
     data = lengths(*range(1, 30))
 
     def hidden(size: int) -> list[tuple[int, list[int]]]:
-        batches = Batches(data, Cloze(20, 50), batch_size=size, seed=1, place=lambda: (2, 0))
+        batches = Batches(data, Cloze(20, 50), Loader(batch_size=size), seed=1, place=lambda: (2, 0))
         pairs = [pair for batch in batches for pair in zip(batch.history.user.tolist(), batch.targets.tolist(), strict=True)]
         return sorted((user, [0] * (40 - len(targets)) + targets) for user, targets in pairs)
 
@@ -202,7 +204,7 @@ def test_the_masks_of_a_row_do_not_depend_on_the_batch_size(batch_size: int) -> 
 def test_nothing_to_learn_from_is_refused() -> None:
     """Next item needs histories of two; the data are named."""
     with pytest.raises(ValueError, match=r"Interactions\(frame: 2 users.* leaves no sequence to train on: every history is too short"):
-        Batches(of([[1], [2]]), NextItem(5), batch_size=2, seed=0, place=lambda: (0, 0))
+        Batches(of([[1], [2]]), NextItem(5), Loader(batch_size=2), seed=0, place=lambda: (0, 0))
 
 
 @pytest.mark.parametrize("batch_size", [0, -3])
@@ -211,3 +213,33 @@ def test_a_batch_of_nothing_is_refused(batch_size: int) -> None:
     with pytest.raises(ValueError, match=rf"loader\.batch_size={batch_size} must be at least 1"):
         Loader(batch_size=batch_size)
     assert Loader(batch_size=1).batch_size == 1
+
+
+def orders(rows: list[tuple[int, int, int]], *, shuffle_ties: bool = True, epochs: int = 40) -> set[tuple[int, ...]]:
+    """The orders of all items that some epochs show, of rows (user, item, time)."""
+    data = Interactions.from_dataframe(pd.DataFrame(rows, columns=["u", "i", "t"]), user="u", item="i", time="t")
+    batches = Batches(data, Whole(), Loader(shuffle_ties=shuffle_ties), seed=1, place=lambda: (0, 0))
+    return {tuple(data.items.originals(batches.items(epoch).numpy()).tolist()) for epoch in range(epochs)}
+
+
+def test_rows_of_equal_time_change_places_and_no_others() -> None:
+    """Items 2 and 3 are tied, and 5 and 6, but 3 and 4 are not, nor 1 with another user's 4: four orders, all of them."""
+    rows = [(1, 1, 5), (1, 2, 7), (1, 3, 7), (2, 4, 7), (2, 5, 9), (2, 6, 9)]
+    assert orders(rows) == {(1, *a, 4, *b) for a in ((2, 3), (3, 2)) for b in ((5, 6), (6, 5))}
+    assert orders(rows, shuffle_ties=False) == {(1, 2, 3, 4, 5, 6)}
+
+
+def test_without_ties_nothing_changes() -> None:
+    """Nor where time is unknown: the order of rows is then all there is."""
+    assert orders([(1, 1, 5), (1, 2, 7), (2, 3, 7)]) == {(1, 2, 3)}
+    data = of([[1, 2, 3]])
+    assert Batches(data, Whole(), Loader(shuffle_ties=True), seed=1, place=lambda: (0, 0)).items(3).tolist() == data.item.tolist()
+
+
+def test_every_order_of_a_tie_is_as_likely() -> None:
+    """Three tied items have six orders; over 600 epochs each comes about 100 times (four deviations: 100 +- 37)."""
+    data = Interactions.from_dataframe(pd.DataFrame({"u": 1, "i": [1, 2, 3], "t": 5}), user="u", item="i", time="t")
+    batches = Batches(data, Whole(), Loader(shuffle_ties=True), seed=2, place=lambda: (0, 0))
+    found = pd.Series([tuple(batches.items(epoch).tolist()) for epoch in range(600)]).value_counts()
+    assert len(found) == 6
+    assert found.between(63, 137).all()

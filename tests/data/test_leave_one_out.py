@@ -104,7 +104,7 @@ def other(items: np.ndarray, where: np.ndarray, n_items: int) -> np.ndarray:
 
 def trained_on(train: Interactions, examples: Examples) -> list[torch.Tensor]:
     """Every tensor of three epochs of training."""
-    epochs = (iter(Batches(train, examples, batch_size=8, seed=5, place=lambda e=epoch: (e, 0))) for epoch in range(3))
+    epochs = (iter(Batches(train, examples, Loader(batch_size=8), seed=5, place=lambda e=epoch: (e, 0))) for epoch in range(3))
     return [tensor for epoch in epochs for batch in epoch for tensor in (batch.history.items, batch.history.user, batch.targets)]
 
 

@@ -1,0 +1,125 @@
+"""The plan of an experiment: every name and value that makes it, as it is composed, saved and read again.
+
+A plan is data. Reading one resolves nothing, imports nothing and executes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+FORMAT = 1
+FILE = "experiment.yaml"
+
+
+class Part(NamedTuple):
+    """A component by name, and the values of its options."""
+
+    name: str
+    options: dict[str, Any]
+
+
+class DataPart(NamedTuple):
+    """Where the data comes from. ``frame``: it was passed as Interactions, so there is nowhere to read it from again."""
+
+    name: str | None
+    options: dict[str, Any]
+    frame: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One field a section; the sections with only one class are its options."""
+
+    seed: int
+    recipe: str
+    refit: bool
+    logger: list[str]
+    out: str
+    split: Part
+    model: Part
+    examples: Part
+    objective: Part
+    loss: Part
+    sampler: Part
+    data: DataPart
+    optimizer: dict[str, Any]
+    loader: dict[str, Any]
+    stopping: dict[str, Any]
+    evaluation: dict[str, Any]
+    trainer: dict[str, Any]
+
+    @classmethod
+    def of(cls, content: dict[str, Any]) -> Plan:
+        """The plan of nested names and values. Raises: KeyError or TypeError where they are not those of a plan."""
+        parts = {field.name: content[field.name] for field in fields(cls)}
+        for name, part in parts.items():
+            if name == "data":
+                parts[name] = DataPart(part["name"], _options(part), part.get("source") == "frame")
+            elif isinstance(part, dict) and "name" in part:
+                parts[name] = Part(part["name"], _options(part))
+        return cls(**parts)
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """Nested names and values, for YAML and for digests."""
+        sections = {field.name: getattr(self, field.name) for field in fields(self)}
+        plain = {key: {"name": part.name, **part.options} if isinstance(part, Part) else part for key, part in sections.items()}
+        return {**plain, "data": {"name": self.data.name, **({"source": "frame"} if self.data.frame else {}), **self.data.options}}
+
+    def digest(self, data_digest: str) -> str:
+        """Eight characters that stand for the experiment on this data, whatever the seed and wherever it is saved."""
+        same = {key: value for key, value in self.content.items() if key not in ("seed", "out", "logger")}
+        text = json.dumps([same, data_digest], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    def on(self, name: str | None, *, frame: bool = False, **options: Any) -> Plan:
+        """The same plan with data of that name, and these of its options changed."""
+        return replace(self, data=DataPart(name, {**self.data.options, **options}, frame))
+
+
+def _options(part: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in part.items() if key not in ("name", "source")}
+
+
+class Facts(NamedTuple):
+    """What a model must know of its data to be built again."""
+
+    n_items: int
+    n_users: int
+
+
+class Written(NamedTuple):
+    """What ``experiment.yaml`` holds."""
+
+    plan: Plan
+    data_digest: str
+    facts: Facts
+
+
+def write(place: Path, written: Written) -> None:
+    """Writes ``experiment.yaml`` into a folder."""
+    head = {"format": FORMAT, "data_digest": written.data_digest, "facts": written.facts._asdict()}
+    (place / FILE).write_text(yaml.safe_dump({**head, **written.plan.content}, sort_keys=False))
+
+
+def read(file: Path) -> Written:
+    """Raises: ValueError where it is of another format or damaged. Tags, which could name code, are refused."""
+    try:
+        content = yaml.safe_load(file.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file} is no yaml that may be read: {' '.join(str(error).split())}") from error
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != FORMAT:
+        raise ValueError(
+            f"{file.parent} has format {found}, and this recpref reads format {FORMAT}; train it again or use the version that wrote it"
+        )
+    try:
+        return Written(Plan.of(content), content["data_digest"], Facts(**content["facts"]))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{file} is damaged: it lacks {error}, or holds something else in its place (model, data, ...)") from error
