@@ -77,7 +77,7 @@ class Batches:
 
     def items(self, epoch: int) -> Int[Tensor, " n"]:
         """Every training item, in the order of this epoch."""
-        if self.tied is None:
+        if self.tied is None or self.moment is None:
             return self.item
         place = self.moment + Draw(self.seed, epoch, self.tied).uniform(1, stream=TIES)[:, 0]
         return self.item.index_copy(0, self.tied, self.item[self.tied[place.argsort()]])

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recpref.data.batches import Batches, Examples
+from recpref.data.batches import Batches, Examples, Loader
 from recpref.data.examples.cloze import Cloze
 from recpref.data.examples.next_item import NextItem
 from recpref.data.heldout import Split
