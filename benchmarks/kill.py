@@ -24,6 +24,7 @@ OPTIONS = (
     "stopping.patience=1000",
     "stopping.save_seconds=0.2",
     "model.d_model=32",
+    "loader.shuffle_ties=true",
     "logger=csv",
 )
 
@@ -34,7 +35,7 @@ def generated(path: Path) -> None:
     length = rng.integers(10, 40, 120)
     user = np.repeat(np.arange(120), length)
     item = (np.repeat(rng.integers(0, 200, 120), length) + rng.integers(0, 12, length.sum()).cumsum()) % 200
-    pd.DataFrame({"user_id": user, "item_id": item, "timestamp": np.arange(length.sum())}).to_csv(path, index=False)
+    pd.DataFrame({"user_id": user, "item_id": item, "timestamp": np.arange(length.sum()) // 3}).to_csv(path, index=False)
 
 
 def start(*arguments: str) -> subprocess.Popen:
