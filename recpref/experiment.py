@@ -144,7 +144,8 @@ def _trained(content: dict[str, Any], rows: Interactions, valid: Heldout, place:
     module = _module(content, model, facts, horizon)
     examples = _component(content, "examples", facts | {"max_len": content["model"].get("max_len", 0)})
     _refuse_mismatch(content, examples, model)
-    batches = Data(rows, valid, examples, Loader(**content["loader"]), module.evaluation, seed=content["seed"])
+    timed = getattr(model, "needs_time", False)
+    batches = Data(rows, valid, examples, Loader(**content["loader"]), module.evaluation, seed=content["seed"], timed=timed)
     title = f"{content['model']['name']} on {rows.name}"
     with quiet():
         loggers = trackers(content["logger"], place, f"{title}, seed {content['seed']}")
@@ -162,7 +163,13 @@ def _module(content: dict[str, Any], model: Any, facts: dict[str, Any], horizon:
 
 def _refuse_mismatch(content: dict[str, Any], examples: Examples, model: Any) -> None:
     wanted, name = content["examples"]["name"], content["model"]["name"]
+    masked = hasattr(model, "mask_id")
+    right = "next_item" if model.causal else "cloze" if masked else "prefix"
     if examples.causal and not model.causal:
-        raise ValueError(f"examples={wanted} would show model={name} what it must predict, because it looks ahead; use examples=cloze")
-    if model.causal and not examples.causal:
-        raise ValueError(f"examples={wanted} needs a model that looks ahead, and model={name} does not; use examples=next_item")
+        raise ValueError(f"examples={wanted} would show model={name} what it must predict, because it looks ahead; use examples={right}")
+    if examples.causal is False and model.causal:
+        raise ValueError(f"examples={wanted} needs a model that looks ahead, and model={name} does not; use examples={right}")
+    if examples.causal is False and not masked:
+        raise ValueError(f"examples={wanted} hides items behind a [MASK], and model={name} has none; use examples={right}")
+    if examples.causal is None and masked:
+        raise ValueError(f"examples={wanted} reads a model at its newest item, and model={name} is read at a [MASK]; use examples={right}")
