@@ -121,6 +121,7 @@ def build(component: Callable[..., Any], options: dict[str, Any], facts: dict[st
     missing = [name for name in facts_of(component) if name not in facts]
     if missing:
         raise ValueError(unknown(f"fact that {component.__name__} needs", missing[0], facts))
+    options = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}  # YAML knows lists only
     try:
         return component(*(facts[name] for name in facts_of(component)), **options)
     except ValueError as error:

@@ -12,8 +12,9 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from recpref.data.heldout import Heldout
+from recpref.data.histories import history_of
 from recpref.data.interactions import Interactions
-from recpref.types import PAD, History, Query, Ranking, Recommender
+from recpref.types import PAD, Query, Ranking, Recommender
 
 Metric = Callable[[Tensor, Tensor, int], Tensor]
 
@@ -63,10 +64,10 @@ class Evaluation:
         self.sampled, self.n_negatives = sampled, n_negatives
         self.metrics, self.ks, self.filter_seen, self.batch_size = metrics, tuple(ks), filter_seen, batch_size
 
-    def questions(self, heldout: Heldout) -> Iterator[Question]:
-        """The held-out users in batches of similar history length; ``order`` names the users."""
+    def questions(self, heldout: Heldout, *, timed: bool = False) -> Iterator[Question]:
+        """The held-out users in batches of similar history length; ``order`` names the users, ``timed`` adds times."""
         for users in self.order(heldout):
-            yield question(heldout.history, heldout.targets, users, filter_seen=self.filter_seen)
+            yield question(heldout.history, heldout.targets, users, filter_seen=self.filter_seen, timed=timed)
 
     def order(self, heldout: Heldout) -> list[np.ndarray]:
         """The user numbers of each batch, shortest history first."""
@@ -86,13 +87,15 @@ class Evaluation:
     def __call__(self, recommender: Recommender, heldout: Heldout, *, device: str | torch.device = "cpu") -> Report:
         """Ranks the whole catalogue for every held-out user. Users come out in the order of their numbers.
 
+        A recommender whose ``needs_time`` is true is given the times of the histories, where the data has a clock.
+
         Results do not depend on the batch size. Raises: ValueError where no user is held out.
         """
         batches = self.order(heldout)
         if not batches:
             raise ValueError(f"nothing is held out to evaluate on: {heldout.targets!r}")
         hits, relevant = [], []
-        for asked in self.questions(heldout):
+        for asked in self.questions(heldout, timed=getattr(recommender, "needs_time", False)):
             ranking = recommender.recommend(moved(asked.query, device), max(self.ks))
             hits.append(self.hits(Ranking(ranking.items.cpu(), ranking.scores.cpu()), asked.targets))
             relevant.append((asked.targets != PAD).sum(1))
@@ -102,10 +105,10 @@ class Evaluation:
         return Report(frame.iloc[np.argsort(numbers)].reset_index(drop=True))
 
 
-def question(history: Interactions, targets: Interactions, users: np.ndarray, *, filter_seen: bool) -> Question:
+def question(history: Interactions, targets: Interactions, users: np.ndarray, *, filter_seen: bool, timed: bool = False) -> Question:
     """What these users (numbers) may be asked: their history, what to exclude, and their targets."""
-    items = torch.from_numpy(history.padded(users))
-    asked = Query(History(items, torch.from_numpy(users)), exclude=items if filter_seen else None)
+    known = history_of(history, users, timed=timed)
+    asked = Query(known, exclude=known.items if filter_seen else None)
     return Question(asked, distinct(torch.from_numpy(targets.padded(users))))
 
 

@@ -160,7 +160,8 @@ def _trained(plan: Plan, rows: Interactions, valid: Heldout, place: Path, *, hor
     module = _module(plan, model, facts, horizon)
     examples = _component(plan.examples, "examples", facts | {"max_len": plan.model.options.get("max_len", 0)})
     _refuse_mismatch(plan, examples, model)
-    batches = Data(rows, valid, examples, Loader(**plan.loader), module.evaluation, seed=plan.seed)
+    timed = getattr(model, "needs_time", False)
+    batches = Data(rows, valid, examples, Loader(**plan.loader), module.evaluation, seed=plan.seed, timed=timed)
     title = f"{plan.model.name} on {rows.name}"
     with quiet():
         loggers = trackers(plan.logger, place, f"{title}, seed {plan.seed}")
@@ -178,7 +179,13 @@ def _module(plan: Plan, model: Any, facts: dict[str, Any], horizon: int | None) 
 
 def _refuse_mismatch(plan: Plan, examples: Examples, model: Any) -> None:
     wanted, name = plan.examples.name, plan.model.name
+    masked = hasattr(model, "mask_id")
+    right = "next_item" if model.causal else "cloze" if masked else "prefix"
     if examples.causal and not model.causal:
-        raise ValueError(f"examples={wanted} would show model={name} what it must predict, because it looks ahead; use examples=cloze")
-    if model.causal and not examples.causal:
-        raise ValueError(f"examples={wanted} needs a model that looks ahead, and model={name} does not; use examples=next_item")
+        raise ValueError(f"examples={wanted} would show model={name} what it must predict, because it looks ahead; use examples={right}")
+    if examples.causal is False and model.causal:
+        raise ValueError(f"examples={wanted} needs a model that looks ahead, and model={name} does not; use examples={right}")
+    if examples.causal is False and not masked:
+        raise ValueError(f"examples={wanted} hides items behind a [MASK], and model={name} has none; use examples={right}")
+    if examples.causal is None and masked:
+        raise ValueError(f"examples={wanted} reads a model at its newest item, and model={name} is read at a [MASK]; use examples={right}")

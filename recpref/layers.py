@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recpref.types import PAD
+from recpref.types import PAD, History, Scorer
 
 LN_EPS = 1e-12  # BERT's
 
@@ -169,7 +169,7 @@ def initialise(module: nn.Module, *, std: float = 0.02) -> None:
     for part in module.modules():
         if isinstance(part, nn.Linear | nn.Embedding | Positions):
             nn.init.trunc_normal_(part.weight, std=std, a=-2 * std, b=2 * std)
-        if isinstance(part, nn.Linear):
+        if isinstance(part, nn.Linear) and part.bias is not None:
             nn.init.zeros_(part.bias)
         if isinstance(part, nn.LayerNorm):
             nn.init.ones_(part.weight), nn.init.zeros_(part.bias)
@@ -180,3 +180,12 @@ def newest(items: Int[Tensor, "B L"], count: int) -> Int[Tensor, "B l"]:
     items = items[:, max(0, items.shape[1] - count) :]
     longest = int((items != PAD).sum(1).max()) if items.numel() else 0
     return items[:, items.shape[1] - longest :]
+
+
+def last_state(model: Scorer, history: History, length: int) -> Float[Tensor, "B D"]:
+    """What ``model`` encodes at the newest item, having read the newest ``length``. An empty history is a column of padding."""
+    items = newest(history.items, length)
+    time = None if history.time is None else history.time[:, history.time.shape[1] - items.shape[1] :]
+    if not items.shape[1]:  # nobody has a history
+        items, time = F.pad(items, (1, 0)), None if time is None else F.pad(time, (1, 0))
+    return model.encode(model.embed(items), history._replace(items=items, time=time))[:, -1]

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from recpref import components
+from recpref.data.histories import history_of
 from recpref.data.interactions import Columns, Interactions
 from recpref.data.vocabulary import Vocabulary
 from recpref.environment import environment
@@ -24,7 +25,7 @@ from recpref.evaluation import Report
 from recpref.plan import FILE, Plan, Written, read
 from recpref.similar import similar
 from recpref.topk import TopK
-from recpref.types import History, Query
+from recpref.types import Query
 
 FILES = (
     FILE,
@@ -130,9 +131,9 @@ class Run:
         numbers = np.unique(known.user)
         for first in range(0, len(numbers), batch_size):
             users = numbers[first : first + batch_size]
-            items = torch.from_numpy(known.padded(users))
+            asked = history_of(known, users, timed=topk.needs_time)
             # whoever they are in training, these users are nobody here: number 0
-            query = Query(History(items, torch.zeros(len(users), dtype=torch.long)), exclude=items if filter_seen else None)
+            query = Query(asked._replace(user=torch.zeros_like(asked.user)), exclude=asked.items if filter_seen else None)
             ranking = topk.recommend(query, k)
             parts.append(_frame(ranking.items.numpy(), ranking.scores.numpy(), known.users.originals(users), self.items))
         return (

@@ -56,6 +56,7 @@ class SampledCandidates:
         weights[PAD] = 0
         self.recommender, self.heldout, self.weights = recommender, heldout, weights
         self.n_negatives, self.seed = n_negatives, seed
+        self.needs_time = bool(getattr(recommender, "needs_time", False))
 
     def recommend(self, query: Query, k: int) -> Ranking:
         """The k best of each user's candidates. Raises: ValueError where a user has too few items left to draw from."""

@@ -13,11 +13,11 @@ class TopK:
     """Exact retrieval by inner product. Ties are broken by a seeded permutation of the items, so that a model which
     scores everything alike is at chance and not at "the first ids".
 
-    ``permutation`` [V + 1] gives each item its place among equals.
+    ``permutation`` [V + 1] gives each item its place among equals. ``needs_time`` is the model's.
     """
 
     def __init__(self, model: Retriever, *, seed: int = 0):
-        self.model = model
+        self.model, self.needs_time = model, bool(getattr(model, "needs_time", False))
         n_columns = len(model.table()[1])
         self.order = torch.randperm(n_columns, generator=torch.Generator().manual_seed(seed))
 

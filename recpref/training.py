@@ -108,12 +108,22 @@ class Training(pl.LightningModule):
 
 
 class Data(pl.LightningDataModule):
-    """Training batches, and the validation users as questions."""
+    """Training batches, and the validation users as questions. ``timed`` adds times to the histories of both."""
 
-    def __init__(self, rows: Interactions, valid: Heldout, examples: Examples, loader: Loader, evaluation: Evaluation, *, seed: int):
+    def __init__(
+        self,
+        rows: Interactions,
+        valid: Heldout,
+        examples: Examples,
+        loader: Loader,
+        evaluation: Evaluation,
+        *,
+        seed: int,
+        timed: bool = False,
+    ):
         super().__init__()
-        self.valid, self.evaluation = valid, evaluation
-        self.batches = Batches(rows, examples, loader, seed=seed, place=self.place)
+        self.valid, self.evaluation, self.timed = valid, evaluation, timed
+        self.batches = Batches(rows, examples, loader, seed=seed, place=self.place, timed=timed)
 
     def place(self) -> tuple[int, int]:
         """The epoch, and how many of its batches are done: more than none where training was resumed inside it."""
@@ -125,20 +135,20 @@ class Data(pl.LightningDataModule):
         return self.batches
 
     def val_dataloader(self) -> list[_Questions]:
-        return [_Questions(self.valid, self.evaluation)] if len(self.valid.targets) else []
+        return [_Questions(self.valid, self.evaluation, self.timed)] if len(self.valid.targets) else []
 
 
 class _Questions:
     """The validation users, as often as asked."""
 
-    def __init__(self, heldout: Heldout, evaluation: Evaluation):
-        self.heldout, self.evaluation = heldout, evaluation
+    def __init__(self, heldout: Heldout, evaluation: Evaluation, timed: bool):
+        self.heldout, self.evaluation, self.timed = heldout, evaluation, timed
 
     def __len__(self) -> int:
         return len(self.evaluation.order(self.heldout))
 
     def __iter__(self) -> Iterator[Question]:
-        return self.evaluation.questions(self.heldout)
+        return self.evaluation.questions(self.heldout, timed=self.timed)
 
 
 class Course(NamedTuple):

@@ -15,6 +15,7 @@ from recpref.data.interactions import Interactions
 from recpref.evaluation import Evaluation, Report, moved
 from recpref.models.popular import Popular
 from recpref.models.sasrec import SASRec
+from recpref.sampled import SampledCandidates
 from recpref.topk import TopK
 from recpref.types import PAD, History, Query
 
@@ -102,6 +103,34 @@ def test_what_is_asked_holds_the_history_and_nothing_held_out(three: Heldout) ->
     assert [question.targets.tolist() for question in asked] == [[[1]], [[3]], [[4]]]
     unfiltered = evaluation("hr", filter_seen=False).questions(three)
     assert all(question.query.exclude is None for question in unfiltered)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_times_are_asked_with_where_they_are_wanted(wanted: bool) -> None:
+    """The model says so; sampled candidates pass it on; a table of rankings has no such wish."""
+    frame = frame_of({"a": ([1, 2], [3]), "b": ([1], [4])})
+    frame["t"] += 10**9 - HELD
+    data = Interactions.from_dataframe(frame, user="u", item="i", time="t")
+    heldout = Heldout(data.where(data.time < 10**9), data.where(data.time >= 10**9))
+    seen = []
+
+    class Model(Scores):
+        needs_time = wanted
+
+        def state(self, history: History) -> torch.Tensor:
+            seen.append(history.time)
+            return super().state(history)
+
+    ranker = TopK(Model([4, 3, 2, 1]))
+    sampled = SampledCandidates(ranker, heldout, item_counts=np.ones(5), n_negatives=1)
+    for recommender in (ranker, sampled):
+        evaluation("hr")(recommender, heldout)
+    assert len(seen) == 2
+    for time in seen:
+        if wanted:
+            assert time.tolist() == [[0, 10**9 - HELD], [10**9 - HELD, 10**9 - HELD + 1]]
+        else:
+            assert time is None
 
 
 def test_several_targets_and_users_with_fewer() -> None:

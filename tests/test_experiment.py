@@ -192,6 +192,7 @@ def test_the_epochs_of_training_teach_something(data: Interactions, tmp_path: Pa
         (["model.d_modle=3"], "did you mean 'd_model'"),
         (["examples=cloze"], "examples=cloze needs .*model=sasrec does not; use examples=next_item"),
         (["model=bert4rec", "examples=next_item"], "examples=next_item would show model=bert4rec .*; use examples=cloze"),
+        (["model=bert4rec", "examples=prefix"], "examples=prefix reads a model at its newest item, .*; use examples=cloze"),
     ],
 )
 def test_a_bad_experiment_is_refused_and_nothing_is_written(data: Interactions, tmp_path: Path, overrides: list[str], message: str) -> None:
@@ -199,6 +200,24 @@ def test_a_bad_experiment_is_refused_and_nothing_is_written(data: Interactions, 
     with pytest.raises(ValueError, match=message):
         fit(tmp_path, data, *overrides)
     assert not written(tmp_path)
+
+
+LOOK_AHEAD = {"next_item": "would show .* what it must predict", "cloze": "hides items behind a .MASK."}
+
+
+@pytest.mark.parametrize("name", ["srgnn", "fmlprec"])
+@pytest.mark.parametrize("examples", LOOK_AHEAD)
+def test_who_reads_a_whole_history_learns_from_prefixes(data: Interactions, tmp_path: Path, name: str, examples: str) -> None:
+    """Both ways round: it looks ahead, and it knows no [MASK]."""
+    with pytest.raises(ValueError, match=f"examples={examples} {LOOK_AHEAD[examples]}.*; use examples=prefix"):
+        recpref.fit(f"model={name}", f"examples={examples}", f"out={tmp_path}", data=data)
+    assert not written(tmp_path)
+
+
+def test_prefixes_are_for_causal_models_too(data: Interactions, tmp_path: Path) -> None:
+    """SASRec may be asked for the next item at the last step only."""
+    run = fit(tmp_path, data, "examples=prefix", "trainer.max_epochs=1")
+    assert run.experiment["examples"] == {"name": "prefix", "stride": 0.0}
 
 
 def written(folder: Path) -> list[Path]:

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from recpref.layers import LN_EPS, Dropout, Positions, TransformerLayer, attention_mask, initialise, newest
+from recpref.layers import LN_EPS, Dropout, Positions, TransformerLayer, attention_mask, initialise, last_state, newest
+from recpref.types import History
 
 
 class Untouched(nn.Module):
@@ -256,3 +257,46 @@ def test_weights_start_as_berts_do():
     assert not module["linear"].bias.any()
     assert bool((module["norm"].weight == 1).all())
     assert not module["norm"].bias.any()
+
+
+# -------------------------------------------------------------------------------------------------------------- last_state
+
+
+class Told(nn.Module):
+    """Encodes nothing, and remembers what it was asked."""
+
+    causal = True
+
+    def embed(self, items: Tensor) -> Tensor:
+        return items[:, :, None].float()
+
+    def encode(self, x: Tensor, history: History) -> Tensor:
+        self.asked = history
+        return x
+
+    def state(self, history: History) -> Tensor:
+        return last_state(self, history, 3)
+
+    def score(self, h: Tensor, items: Tensor | None = None) -> Tensor:
+        return h
+
+    def table(self) -> tuple[Tensor, Tensor]:
+        return torch.ones(10, 1), torch.zeros(10)
+
+
+def test_the_last_state_is_read_at_the_newest_of_the_newest():
+    """Of 5 6 7 8 9 the last three; times go with them; columns that are padding for everybody go."""
+    model = Told()
+    given = History(torch.tensor([[0, 5, 6, 7, 8, 9], [0, 0, 0, 0, 0, 2]]), torch.tensor([1, 2]), torch.arange(12).view(2, 6))
+    assert model.state(given).tolist() == [[9], [2]]
+    assert model.asked.items.tolist() == [[7, 8, 9], [0, 0, 2]]
+    assert model.asked.time.tolist() == [[3, 4, 5], [9, 10, 11]]
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_where_nobody_has_a_history_there_is_a_column_of_padding(timed):
+    """Items and times."""
+    model, nothing = Told(), torch.zeros(2, 4, dtype=torch.long)
+    assert model.state(History(nothing, torch.tensor([1, 2]), nothing if timed else None)).tolist() == [[0], [0]]
+    assert model.asked.items.shape == (2, 1)
+    assert model.asked.time is None or model.asked.time.shape == (2, 1)

@@ -21,9 +21,13 @@ JITTER = 0.1  # rows whose lengths differ by less than about this share may shar
 
 @runtime_checkable
 class Examples(Protocol):
-    """How windows become inputs and targets."""
+    """How windows become inputs and targets.
 
-    causal: bool
+    ``causal`` says whom they are for: True for models that do not look ahead, False for those that do and know [MASK], None
+    for every model that is read at its last step.
+    """
+
+    causal: bool | None
 
     def spans(self, offsets: Int64[np.ndarray, " U1"]) -> Spans: ...
 
@@ -52,15 +56,28 @@ class Batches:
 
     Rows of similar length share a batch, so that little of it is padding, and which rows do changes in every epoch.
 
+    ``timed`` adds the times to the histories, where the data has a clock.
+
     Raises: ValueError where training has no row to learn from.
     """
 
-    def __init__(self, train: Interactions, examples: Examples, loader: Loader, *, seed: int, place: Callable[[], tuple[int, int]]):
+    def __init__(
+        self,
+        train: Interactions,
+        examples: Examples,
+        loader: Loader,
+        *,
+        seed: int,
+        place: Callable[[], tuple[int, int]],
+        timed: bool = False,
+    ):
         self.spans = examples.spans(train.offsets)
         if not len(self.spans.start):
             raise ValueError(f"{train!r} leaves no sequence to train on: every history is too short")
         self.item, self.user = torch.from_numpy(train.item.copy()), torch.from_numpy(train.user.copy())
         self.tied, self.moment = _ties(train) if loader.shuffle_ties else (None, None)
+        clock = train.time if timed and train.clock == "seconds" else None
+        self.time = None if clock is None else torch.from_numpy(clock.copy())
         self.examples, self.batch_size, self.seed, self.place = examples, loader.batch_size, seed, place
 
     def __len__(self) -> int:
@@ -90,11 +107,12 @@ class Batches:
         return [batches[i] for i in torch.randperm(len(batches), generator=rng)]
 
     def history(self, item: Int[Tensor, " n"], start: Int[Tensor, " B"], stop: Int[Tensor, " B"]) -> History:
-        """The items of these spans, left-padded. Shapes: [B, longest of them]."""
+        """The items (and times) of these spans, left-padded. Shapes: [B, longest of them]."""
         columns = torch.arange(int((stop - start).max()))
         index = stop[:, None] - len(columns) + columns
-        items = torch.where(index >= start[:, None], item[index.clamp(min=0)], PAD)
-        return History(items, self.user[start])
+        real, index = index >= start[:, None], index.clamp(min=0)
+        time = None if self.time is None else torch.where(real, self.time[index], 0)
+        return History(torch.where(real, item[index], PAD), self.user[start], time)
 
 
 def _ties(data: Interactions) -> tuple[Int[Tensor, " t"] | None, Int[Tensor, " t"] | None]:

@@ -165,8 +165,15 @@ class Interactions:
 
     def padded(self, rows: np.ndarray, length: int | None = None) -> Int64[np.ndarray, "B L"]:
         """The items of users ``rows`` (numbers), left-padded, newest last; at most the newest ``length`` of each."""
+        return self._left_padded(self.item, rows, length)
+
+    def padded_time(self, rows: np.ndarray, length: int | None = None) -> Int64[np.ndarray, "B L"] | None:
+        """Their times in seconds, 0 at padding; None where the data has no clock."""
+        return self._left_padded(self.time, rows, length) if self.time is not None and self.clock == "seconds" else None
+
+    def _left_padded(self, values: np.ndarray, rows: np.ndarray, length: int | None) -> Int64[np.ndarray, "B L"]:
         start, stop = self.offsets[rows - 1], self.offsets[rows]
         longest = int((stop - start).max(initial=0))
         columns = np.arange(min(longest, length or longest))
         index = stop[:, None] - len(columns) + columns
-        return np.where(index >= start[:, None], np.append(self.item, 0)[np.maximum(index, 0)], 0)
+        return np.where(index >= start[:, None], np.append(values, 0)[np.maximum(index, 0)], 0)

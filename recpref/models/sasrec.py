@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from recpref.layers import LN_EPS, Dropout, Positions, TransformerLayer, attention_mask, initialise, newest, positive
-from recpref.types import PAD, History
+from recpref.item_table import ItemTable
+from recpref.layers import LN_EPS, Dropout, Positions, TransformerLayer, attention_mask, initialise, last_state, positive
+from recpref.types import History
 
 __all__ = ["SASRec"]
 
@@ -28,7 +27,6 @@ class SASRec(nn.Module):
     """
 
     causal = True
-    bias: Tensor
 
     def __init__(
         self,
@@ -45,8 +43,8 @@ class SASRec(nn.Module):
     ):
         super().__init__()
         positive(d_model=d_model, n_layers=n_layers, n_heads=n_heads, max_len=max_len, d_ff=1 if d_ff is None else d_ff)
-        self.n_items, self.scale = n_items, d_model**0.5
-        self.items = nn.Embedding(n_items + 1, d_model)
+        self.scale = d_model**0.5
+        self.items = ItemTable(n_items, d_model)
         self.positions = Positions(max_len, d_model)
         self.input_dropout = Dropout(dropout)
         self.layers = nn.ModuleList(
@@ -62,7 +60,6 @@ class SASRec(nn.Module):
             for _ in range(n_layers)
         )
         self.final_norm = nn.LayerNorm(d_model, eps=LN_EPS)
-        self.register_buffer("bias", torch.zeros(n_items + 1).index_fill(0, torch.tensor(PAD), -torch.inf), persistent=False)
         initialise(self)
 
     def embed(self, items: Int[Tensor, "B L"]) -> Float[Tensor, "B L D"]:
@@ -77,18 +74,13 @@ class SASRec(nn.Module):
 
     def state(self, history: History) -> Float[Tensor, "B D"]:
         """The vector of the newest item. Users with an empty history get the state of padding."""
-        items = newest(history.items, self.positions.usable())
-        items = items if items.shape[1] else F.pad(items, (1, 0))  # nobody has a history: one column of padding
-        return self.encode(self.embed(items), history._replace(items=items))[:, -1]
+        return last_state(self, history, self.positions.usable())
 
     def score(self, h: Float[Tensor, "M D"], items: Int[Tensor, "#M C"] | None = None) -> Float[Tensor, "M C"]:
-        vectors, bias = self.table()
-        if items is None:
-            return torch.addmm(bias, h, vectors.T)
-        return torch.einsum("md,mcd->mc", h, vectors[items].expand(len(h), -1, -1)) + bias[items]
+        return self.items.score(h, items)
 
     def table(self) -> tuple[Float[Tensor, "V1 D"], Float[Tensor, " V1"]]:
-        return self.items.weight, self.bias
+        return self.items.table()
 
     @staticmethod
     def recipe(variant: Literal["default", "published"] = "default") -> list[str]:

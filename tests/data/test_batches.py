@@ -71,6 +71,25 @@ def test_history_by_hand() -> None:
     assert history.user.tolist() == [1, 2, 1]
 
 
+@pytest.mark.parametrize("timed", [True, False])
+def test_times_stand_beside_the_items_where_they_are_asked_for(timed: bool) -> None:
+    """User 1 at 1 and 1.1 billion seconds, user 2 at 1.2; zero at padding, and nothing at all for those who do not ask."""
+    rows = pd.DataFrame({"u": [1, 1, 2], "i": [4, 5, 6], "t": [10**9, 11 * 10**8, 12 * 10**8]})
+    data = Interactions.from_dataframe(rows, user="u", item="i", time="t")
+    (batch,) = Batches(data, Whole(), Loader(batch_size=2), seed=0, place=lambda: (0, 0), timed=timed)
+    if timed:
+        assert sorted(batch.history.time.tolist()) == [[0, 12 * 10**8], [10**9, 11 * 10**8]]
+        assert torch.equal(batch.history.time == 0, batch.history.items == PAD)
+    else:
+        assert batch.history.time is None
+
+
+def test_an_order_is_no_time() -> None:
+    """Data without a clock has no times to give."""
+    (batch,) = Batches(of([[1, 2]]), Whole(), Loader(batch_size=2), seed=0, place=lambda: (0, 0), timed=True)
+    assert batch.history.time is None
+
+
 @given(st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=7), min_size=1, max_size=8), st.data())
 @settings(max_examples=50, deadline=None)
 def test_history_equals_a_loop(histories: list[list[int]], data: st.DataObject) -> None:

@@ -38,6 +38,13 @@ def test_shifted_by_one_by_hand() -> None:
     assert batch.history.items.tolist() == [[7, 8], [0, 4], [0, 0]]
     assert batch.targets.tolist() == [[8, 9], [0, 5], [0, 0]]
     assert batch.history.user.tolist() == [1, 2, 3]
+    assert batch.history.time is None
+
+
+def test_times_are_those_of_the_inputs() -> None:
+    """The time of the target is not shown: nobody knows it before it comes."""
+    history = History(torch.tensor([[7, 8, 9]]), torch.tensor([1]), torch.tensor([[10, 20, 30]]))
+    assert NextItem(5)(history, draw(1)).history.time.tolist() == [[10, 20]]
 
 
 @given(st.lists(st.lists(st.integers(1, 9), min_size=2, max_size=10), min_size=1, max_size=6))

@@ -49,4 +49,5 @@ class NextItem:
     def __call__(self, history: History, draw: Draw) -> Batch:
         """Shapes: items [B, L + 1] -> inputs [B, L] and targets [B, L]."""
         inputs, targets = history.items[:, :-1], history.items[:, 1:]
-        return Batch(history._replace(items=inputs), targets.masked_fill(inputs == 0, 0))
+        time = None if history.time is None else history.time[:, :-1]
+        return Batch(history._replace(items=inputs, time=time), targets.masked_fill(inputs == 0, 0))
