@@ -55,7 +55,8 @@ class Candidates(NamedTuple):
     """All that an item loss sees. Rows M are the positions where ``targets != PAD``, row-major.
 
     ``negatives`` of shape ``[1, N]`` are shared by every row; ``None`` means the whole catalogue is scored. ``hit`` marks
-    negatives that are accidental positives.
+    negatives that are accidental positives: their logit is -inf. ``log_q`` is how likely a sampler draws an item (see
+    ``negatives.py``); whether a loss corrects for it is the loss's choice.
     """
 
     positive: Int[Tensor, " M"]
