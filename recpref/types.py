@@ -118,18 +118,25 @@ class Recommender(Protocol):
         ...
 
 
+@runtime_checkable
 class Loss(Protocol):
-    """An item loss: one value a row. Column 0 is the positive unless the catalogue is scored."""
+    """An item loss: one value a row. Column 0 is the positive unless the catalogue is scored.
+
+    It may also offer ``fused(h_MD, table_VD, bias_V, positive_M) -> [M]``, the same value over the catalogue without M x V
+    scores; one that has no meaning over the catalogue says ``needs_negatives = True``.
+    """
 
     def __call__(self, logits: Float[Tensor, "M C"], candidates: Candidates) -> Float[Tensor, " M"]: ...
 
 
+@runtime_checkable
 class Sampler(Protocol):
     """Chooses what the positives of a batch are compared with."""
 
     def __call__(self, batch: Batch, rng: Generator) -> Candidates: ...
 
 
+@runtime_checkable
 class Objective(Protocol):
     """A training problem: the summed loss, the count to divide by, and values worth logging."""
 

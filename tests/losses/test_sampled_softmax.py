@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,6 +16,7 @@ from recpref.samplers.popularity import popular_draw, shares
 from recpref.samplers.uniform import Uniform
 from recpref.types import Batch, Candidates, History
 
+NOBODY = SimpleNamespace(user=np.zeros(0, dtype=np.int64), item=np.zeros(0, dtype=np.int64))  # training rows that no one asks for
 V = 12
 
 
@@ -57,7 +60,7 @@ def test_every_other_item_once_is_cross_entropy(temperature: float) -> None:
 
 def test_the_whole_catalogue_shared_is_cross_entropy() -> None:
     """V different shared negatives: every item once, the positive struck out."""
-    found = Uniform(V, None, n_negatives=V, shared=True)(batch_of(1, 5, 5), torch.Generator().manual_seed(0))
+    found = Uniform(V, NOBODY, n_negatives=V, shared=True)(batch_of(1, 5, 5), torch.Generator().manual_seed(0))
     scores = catalogue_scores(3)
     whole = CrossEntropy()(scores, Candidates(found.positive))
     torch.testing.assert_close(SampledSoftmax()(picked(scores, found), found), whole, rtol=1e-6, atol=1e-6)
@@ -97,7 +100,7 @@ def test_gradients_approach_those_of_cross_entropy(shared: bool) -> None:
     rounds = 500 if shared else 4000
     for n in (2, 11):
         batch = batch_of(*[3] * (1 if shared else rounds))
-        sampler, gradients = Uniform(V, None, n_negatives=n, shared=shared), []
+        sampler, gradients = Uniform(V, NOBODY, n_negatives=n, shared=shared), []
         for _ in range(rounds if shared else 1):
             found = sampler(batch, rng)
             scores = whole.detach().expand(len(found.positive), -1).clone().requires_grad_()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from scipy.stats import chisquare
 from recpref.samplers.in_batch import InBatch
 from recpref.types import Batch, History
 
+NOBODY = SimpleNamespace(user=np.zeros(0, dtype=np.int64), item=np.zeros(0, dtype=np.int64))  # training rows that no one asks for
 COUNTS = np.array([0, 4, 3, 2, 1, 5, 5])
 TARGETS = torch.tensor([[1, 0, 2], [1, 5, 0]])
 BATCH = Batch(History(torch.ones_like(TARGETS), torch.tensor([1, 2])), TARGETS)
@@ -32,7 +34,7 @@ dist.destroy_process_group()
 
 def test_by_hand() -> None:
     """Targets 1, 2, 1, 5: those are the negatives of all, and a row's own target is no negative, either time."""
-    found = InBatch(COUNTS, None, n_negatives=6)(BATCH, torch.Generator())
+    found = InBatch(COUNTS, NOBODY, n_negatives=6)(BATCH, torch.Generator())
     assert sorted(found.negatives[0].tolist()) == [1, 1, 2, 5]
     assert torch.equal(found.hit, found.negatives == found.positive[:, None])
     assert found.hit.sum(1).tolist() == [2, 1, 2, 1]
@@ -40,7 +42,7 @@ def test_by_hand() -> None:
 
 
 def test_the_share_that_is_taken_is_random() -> None:
-    sampler, rng = InBatch(COUNTS, None, n_negatives=2), torch.Generator().manual_seed(0)
+    sampler, rng = InBatch(COUNTS, NOBODY, n_negatives=2), torch.Generator().manual_seed(0)
     drawn = torch.cat([sampler(BATCH, rng).negatives for _ in range(2000)])
     found = np.bincount(drawn.flatten().numpy(), minlength=7)
     assert found[[0, 3, 4, 6]].tolist() == [0, 0, 0, 0]

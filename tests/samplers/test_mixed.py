@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from scipy.stats import chisquare
 from recpref.samplers.mixed import Mixed
 from recpref.types import Batch, History
 
+NOBODY = SimpleNamespace(user=np.zeros(0, dtype=np.int64), item=np.zeros(0, dtype=np.int64))  # training rows that no one asks for
 V, COUNTS = 4, np.array([0, 16, 1, 1, 81])
 TARGETS = torch.tensor([[4, 4], [1, 0]])
 BATCH = Batch(History(torch.ones_like(TARGETS), torch.tensor([1, 2])), TARGETS)
@@ -17,7 +20,7 @@ BATCH = Batch(History(torch.ones_like(TARGETS), torch.tensor([1, 2])), TARGETS)
 
 def test_q_by_hand() -> None:
     """One of 4 by popularity to the power 1/2 (4, 1, 1, 9 of 15), three uniform: q = (share + 3/4) / 4."""
-    sampler = Mixed(V, COUNTS, None, n_negatives=4, share=0.25, source="popularity", alpha=0.5)
+    sampler = Mixed(V, COUNTS, NOBODY, n_negatives=4, share=0.25, source="popularity", alpha=0.5)
     found = sampler(BATCH, torch.Generator().manual_seed(0))
     q = (torch.tensor([0, 4, 1, 1, 9]) / 15 + 0.75) / 4
     torch.testing.assert_close(found.log_q_negatives.exp(), q[found.negatives])
@@ -27,7 +30,7 @@ def test_q_by_hand() -> None:
 @pytest.mark.parametrize("shared", [False, True])
 def test_frequencies(shared: bool) -> None:
     """Half by popularity and half uniform; the uniform two of a shared set are different."""
-    sampler = Mixed(V, COUNTS, None, n_negatives=4, share=0.5, source="popularity", alpha=0.5, shared=shared)
+    sampler = Mixed(V, COUNTS, NOBODY, n_negatives=4, share=0.5, source="popularity", alpha=0.5, shared=shared)
     rng = torch.Generator().manual_seed(0)
     drawn = torch.cat([sampler(BATCH, rng).negatives for _ in range(2000)])
     first, rest = (np.bincount(part.flatten().numpy(), minlength=5)[1:] for part in (drawn[:, :2], drawn[:, 2:]))
@@ -39,7 +42,7 @@ def test_frequencies(shared: bool) -> None:
 def test_a_batch_that_has_fewer_targets_gives_fewer() -> None:
     """Three targets where four of eight were wanted, hence three and the four uniform ones, and q of those parts."""
     counts = np.array([0, 2, 1, 1, 4, 1, 1, 1, 1])
-    found = Mixed(8, counts, None, n_negatives=8)(BATCH, torch.Generator().manual_seed(0))
+    found = Mixed(8, counts, NOBODY, n_negatives=8)(BATCH, torch.Generator().manual_seed(0))
     assert found.negatives.shape == (1, 7)
     assert sorted(found.negatives[0, :3].tolist()) == [1, 4, 4]
     q = (3 * torch.tensor(counts) / 12 + 4 / 8) / 7
@@ -56,4 +59,4 @@ def test_a_batch_that_has_fewer_targets_gives_fewer() -> None:
 )
 def test_what_cannot_be_is_refused(options: dict, says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        Mixed(V, COUNTS, None, n_negatives=4, **options)
+        Mixed(V, COUNTS, NOBODY, n_negatives=4, **options)
