@@ -107,6 +107,18 @@ class Dropout(nn.Module):
         return dropped
 
 
+def places(where: Bool[Tensor, "B L"]) -> tuple[Int[Tensor, "B C"], Bool[Tensor, "B C"]]:
+    """The columns that are True in each row, as many as the fullest row has, and which of them count (others are column 0).
+
+    Example: rows 0101 and 0010 give columns (1, 3) and (2, 0), of which the last does not count.
+    """
+    count = where.sum(1)
+    counts = torch.arange(int(count.max()), device=where.device) < count[:, None]
+    place = torch.zeros_like(counts, dtype=torch.long)
+    place[counts] = where.nonzero()[:, 1]
+    return place, counts
+
+
 class TransformerLayer(nn.Module):
     """Self-attention and a feed-forward network, each in a residual branch.
 
@@ -148,19 +160,51 @@ class TransformerLayer(nn.Module):
         x = self.attention_norm(x + self.dropout(self.attend(x, mask)))
         return self.feed_forward_norm(x + self.dropout(self.transform(x)))
 
+    def at(self, x: Float[Tensor, "B L D"], mask: Bool[Tensor, "#B 1 1 L"] | None, where: Bool[Tensor, "B L"]) -> Float[Tensor, "M D"]:
+        """The rows of ``forward`` at these positions, row-major. Elsewhere nothing but keys and values is computed."""
+        place, asked = places(where)
+        here = place[:, :, None].expand(-1, -1, x.shape[2])
+        read = self.attention_norm(x) if self.pre_norm else x
+        mixed = self.dropout(self.attend_from(read.gather(1, here), read, mask)[asked])
+        x = x.gather(1, here)[asked]
+        if self.pre_norm:
+            x = x + mixed
+            return x + self.dropout(self.transform(self.feed_forward_norm(x)))
+        x = self.attention_norm(x + mixed)
+        return self.feed_forward_norm(x + self.dropout(self.transform(x)))
+
     def attend(self, x: Float[Tensor, "B L D"], mask: Bool[Tensor, "#B 1 #L L"] | None) -> Float[Tensor, "B L D"]:
-        batch, length, _ = x.shape
-        query, key, value = self.query_key_value(x).view(batch, length, 3, self.n_heads, -1).permute(2, 0, 3, 1, 4)
+        query, key, value = self.query_key_value(x).chunk(3, dim=2)
+        return self.mix(query, key, value, mask)
+
+    def attend_from(
+        self, asking: Float[Tensor, "B C D"], x: Float[Tensor, "B L D"], mask: Bool[Tensor, "#B 1 1 L"] | None
+    ) -> Float[Tensor, "B C D"]:
+        """What other vectors than those of ``x`` read from ``x``."""
+        width, weight, bias = x.shape[2], self.query_key_value.weight, self.query_key_value.bias
+        key, value = F.linear(x, weight[width:], bias[width:]).chunk(2, dim=2)
+        return self.mix(F.linear(asking, weight[:width], bias[:width]), key, value, mask)
+
+    def mix(
+        self,
+        query: Float[Tensor, "B C D"],
+        key: Float[Tensor, "B L D"],
+        value: Float[Tensor, "B L D"],
+        mask: Bool[Tensor, "#B 1 #C L"] | None,
+    ) -> Float[Tensor, "B C D"]:
+        batch, asking, width = query.shape
+        split = (self.n_heads, width // self.n_heads)
+        query, key, value = (part.view(batch, part.shape[1], *split).transpose(1, 2) for part in (query, key, value))
         rate = self.attention_dropout.rate if self.training else 0.0
-        if rate and x.device.type == "cpu":  # torch's fused kernel has no dropout there and falls back to a slow one
+        if rate and query.device.type == "cpu":  # torch's fused kernel has no dropout there and falls back to a slow one
             scores = query @ (key.transpose(2, 3) * key.shape[3] ** -0.5)
             scores = scores if mask is None else scores.masked_fill_(~mask, -torch.inf)
             mixed = self.attention_dropout(scores.softmax(3)) @ value
         else:
             mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=rate)
-        return self.output(mixed.transpose(1, 2).reshape(batch, length, -1))
+        return self.output(mixed.transpose(1, 2).reshape(batch, asking, width))
 
-    def transform(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+    def transform(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
         return self.down(self.activation(self.up(x)))
 
 

@@ -55,7 +55,8 @@ class Candidates(NamedTuple):
     """All that an item loss sees. Rows M are the positions where ``targets != PAD``, row-major.
 
     ``negatives`` of shape ``[1, N]`` are shared by every row; ``None`` means the whole catalogue is scored. ``hit`` marks
-    negatives that are accidental positives.
+    negatives that are accidental positives: their logit is -inf. ``log_q`` is how likely a sampler draws an item (see
+    ``negatives.py``); whether a loss corrects for it is the loss's choice.
     """
 
     positive: Int[Tensor, " M"]
@@ -90,7 +91,8 @@ class Retriever(Protocol):
 class Scorer(Retriever, Protocol):
     """An architecture: embed, encode, score. It knows nothing of losses, samples or training.
 
-    ``causal`` says whether position t is kept from seeing t + 1.
+    ``causal`` says whether position t is kept from seeing t + 1. A model may also offer ``encode_at(x, history, where) -> [M, D]``,
+    the rows of ``encode`` where ``where`` [B, L] is True, where that is less work than all of them.
     """
 
     causal: bool
@@ -119,7 +121,11 @@ class Recommender(Protocol):
 
 @runtime_checkable
 class Loss(Protocol):
-    """An item loss: one value a row. Column 0 is the positive unless the catalogue is scored."""
+    """An item loss: one value a row. Column 0 is the positive unless the catalogue is scored.
+
+    It may also offer ``fused(h_MD, table_VD, bias_V, positive_M) -> [M]``, the same value over the catalogue without M x V
+    scores; one that has no meaning over the catalogue says ``needs_negatives = True``.
+    """
 
     def __call__(self, logits: Float[Tensor, "M C"], candidates: Candidates) -> Float[Tensor, " M"]: ...
 

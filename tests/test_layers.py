@@ -300,3 +300,21 @@ def test_where_nobody_has_a_history_there_is_a_column_of_padding(timed):
     assert model.state(History(nothing, torch.tensor([1, 2]), nothing if timed else None)).tolist() == [[0], [0]]
     assert model.asked.items.shape == (2, 1)
     assert model.asked.time is None or model.asked.time.shape == (2, 1)
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+@pytest.mark.parametrize("rate", [0.0, 0.1])
+@given(where=st.lists(st.lists(st.booleans(), min_size=6, max_size=6), min_size=1, max_size=4))
+@settings(max_examples=25, deadline=None)
+def test_some_rows_of_a_layer_are_those_rows(norm: str, rate: float, where: list[list[bool]]) -> None:
+    """``at`` computes what ``forward`` does, there and in this order; gradients too. None, one or all of a row may be asked for."""
+    asked = torch.tensor(where)
+    layer = layer_of(norm, dropout=rate, attention_dropout=rate).eval()
+    x = torch.randn(len(asked), 6, 8, requires_grad=True)
+    items = torch.ones(len(asked), 6, dtype=torch.long).index_fill(1, torch.tensor([0]), 0)
+    mask = attention_mask(items, causal=False)
+    whole, some = layer(x, mask)[asked], layer.at(x, mask, asked)
+    torch.testing.assert_close(some, whole)
+    weights = torch.randn_like(whole)
+    left, right = (torch.autograd.grad((part * weights).sum(), x)[0] for part in (whole, some))
+    torch.testing.assert_close(left, right)

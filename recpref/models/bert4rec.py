@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -75,17 +75,34 @@ class BERT4Rec(nn.Module):
         return self.items(items)
 
     def encode(self, x: Float[Tensor, "B L D"], history: History) -> Float[Tensor, "B L D"]:
+        x, mask = self.read(x, history)
+        return self.transformed(self.layers[-1](x, mask))
+
+    def encode_at(self, x: Float[Tensor, "B L D"], history: History, where: Bool[Tensor, "B L"]) -> Float[Tensor, "M D"]:
+        """The rows of ``encode`` at these positions, row-major: at one in five, a third less work."""
+        x, mask = self.read(x, history)
+        last = self.layers[-1]
+        assert isinstance(last, TransformerLayer)
+        return self.transformed(last.at(x, mask, where))
+
+    def read(self, x: Float[Tensor, "B L D"], history: History) -> tuple[Float[Tensor, "B L D"], Bool[Tensor, "B 1 1 L"] | None]:
+        """All layers but the last, and the mask of its attention."""
         x = self.input_dropout(self.input_norm(self.positions(x)))
         mask = attention_mask(history.items, causal=False)
-        for layer in self.layers:
+        for layer in self.layers[:-1]:
             x = layer(x, mask)
+        return x, mask
+
+    def transformed(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
+        """The transform that stands before the tied table."""
         return self.head_norm(F.gelu(self.head(self.final_norm(x))))
 
     def state(self, history: History) -> Float[Tensor, "B D"]:
         """The vector of a [MASK] appended to the history. An empty history is a lone [MASK]."""
         items = newest(history.items, self.positions.usable() - 1)
         items = F.pad(items, (0, 1), value=self.mask_id)
-        return self.encode(self.embed(items), history._replace(items=items))[:, -1]
+        last = F.pad(torch.zeros_like(items[:, 1:], dtype=torch.bool), (0, 1), value=True)
+        return self.encode_at(self.embed(items), history._replace(items=items), last)
 
     def score(self, h: Float[Tensor, "M D"], items: Int[Tensor, "#M C"] | None = None) -> Float[Tensor, "M C"]:
         vectors, bias = self.table()
@@ -105,5 +122,6 @@ class BERT4Rec(nn.Module):
         its first plateau for 70 epochs), no dropout inside attention. See ``benchmarks/LOG.md`` for how it was chosen.
         """
         published = ["optimizer.lr=1e-4", "optimizer.warmup_steps=100", "optimizer.decay=linear", "loader.batch_size=256"]
-        ours = ["optimizer.lr=1e-3", "optimizer.warmup_steps=100", "optimizer.average=0.998", "examples.crop=0.5", "stopping.patience=6"]
-        return ["examples=cloze", *(published if variant == "published" else [*ours, "model.attention_dropout=0.0", "model.norm=pre"])]
+        course = ["optimizer.lr=1e-3", "optimizer.warmup_steps=100", "optimizer.average=0.998", "stopping.patience=6"]
+        ours = [*course, "examples.crop=0.5", "loader.shuffle_ties=true", "model.attention_dropout=0.0", "model.norm=pre"]
+        return ["examples=cloze", *(published if variant == "published" else ours)]

@@ -5,43 +5,75 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn import functional as F
 
-from recpref.types import PAD, Batch, Candidates, Loss, Sampler, Scorer, Step
+from recpref.losses import sampler_needed
+from recpref.samplers.catalogue import Catalogue
+from recpref.types import PAD, Batch, Candidates, History, Loss, Sampler, Scorer, Step
 
 __all__ = ["Score"]
 
+WORTH_GATHERING = 32  # items of the catalogue for each negative: below, scoring all and picking is faster (4 times at 13)
+
 
 class Score:
-    """Examples, sampler and loss put together: the objective of every model that has none of its own."""
+    """Examples, sampler and loss put together: the objective of every model that has none of its own.
+
+    Over the catalogue a loss that offers ``fused`` never sees M x V scores.
+
+    Raises: ValueError for a loss of sampled negatives where nothing is sampled.
+    """
 
     def __init__(self, sampler: Sampler, loss: Loss):
+        if isinstance(sampler, Catalogue) and getattr(loss, "needs_negatives", False):
+            raise ValueError(sampler_needed(loss))
         self.sampler, self.loss = sampler, loss
 
     def __call__(self, model: Scorer, batch: Batch, step: Step) -> tuple[Tensor, Tensor, dict[str, Any]]:
         """The summed loss and the number of positions it was taken at. Shapes: scalars."""
         carries_loss = batch.targets != PAD
-        h_BLD = model.encode(model.embed(batch.history.items), batch.history)
-        candidates = self.sampler(batch, step.rng)
-        items = candidates.negatives
-        if items is not None:
-            positive = candidates.positive[:, None]
-            items = torch.cat([positive, items.expand(len(positive), -1)], 1)
-        logits_MC = corrected(model.score(h_BLD[carries_loss], items), candidates)
-        return self.loss(logits_MC, candidates).sum(), carries_loss.sum(), {}
+        h_MD = encoded(model, batch.history, carries_loss)
+        values = self.values(model, h_MD, self.sampler(batch, step.rng))
+        return values.sum(), carries_loss.sum(), {}
+
+    def values(self, model: Scorer, h_MD: Float[Tensor, "M D"], candidates: Candidates) -> Float[Tensor, " M"]:
+        """The loss of each position."""
+        if candidates.negatives is not None:
+            return self.loss(candidate_scores(h_MD, *model.table(), candidates), candidates)
+        fused = getattr(self.loss, "fused", None)
+        return self.loss(model.score(h_MD), candidates) if fused is None else fused(h_MD, *model.table(), candidates.positive)
 
 
-def corrected(logits_MC: Float[Tensor, "M C"], candidates: Candidates) -> Float[Tensor, "M C"]:
-    """Scores less the log of each candidate's sampling probability, and accidental positives at -inf.
+def encoded(model: Scorer, history: History, where: Bool[Tensor, "B L"]) -> Float[Tensor, "M D"]:
+    """What the model encodes at these positions, row-major; by ``encode_at`` where it has one."""
+    x_BLD = model.embed(history.items)
+    if hasattr(model, "encode_at"):
+        rows: Tensor = model.encode_at(x_BLD, history, where)
+        return rows
+    return model.encode(x_BLD, history)[where]
 
-    Shapes: [M, 1 + N] where negatives were sampled; the catalogue's scores are left as they are.
+
+def candidate_scores(
+    h_MD: Float[Tensor, "M D"], table_VD: Float[Tensor, "V1 D"], bias_V: Float[Tensor, " V1"], candidates: Candidates
+) -> Float[Tensor, "M C"]:
+    """Scores of the positive (column 0) and its negatives; accidental positives at -inf. Shapes: [M, 1 + N].
+
+    Shared negatives cost one matrix product. Others are gathered, unless the catalogue is so small that all of it is scored.
     """
-    if candidates.negatives is None:
-        return logits_MC
-    positive, negatives = logits_MC[:, :1], logits_MC[:, 1:]
-    if candidates.log_q_positive is not None and candidates.log_q_negatives is not None:
-        positive, negatives = positive - candidates.log_q_positive[:, None], negatives - candidates.log_q_negatives
-    if candidates.hit is not None:
-        negatives = negatives.masked_fill(candidates.hit, -torch.inf)
-    return torch.cat([positive, negatives], 1)
+    positive, negatives = candidates.positive, candidates.negatives
+    assert negatives is not None
+    if len(negatives) == 1:
+        vectors = F.embedding(torch.cat([positive, negatives[0]]), table_VD)
+        scores = (h_MD * vectors[: len(positive)]).sum(1, keepdim=True) + bias_V[positive, None]
+        scores = torch.cat([scores, h_MD @ vectors[len(positive) :].T + bias_V[negatives]], 1)
+    else:
+        items = torch.cat([positive[:, None], negatives], 1)
+        if len(table_VD) <= WORTH_GATHERING * items.shape[1]:
+            scores = (h_MD @ table_VD.T).gather(1, items) + bias_V[items]
+        else:
+            scores = torch.bmm(F.embedding(items, table_VD), h_MD[:, :, None])[:, :, 0] + bias_V[items]
+    if candidates.hit is None:
+        return scores
+    return torch.cat([scores[:, :1], scores[:, 1:].masked_fill(candidates.hit, -torch.inf)], 1)

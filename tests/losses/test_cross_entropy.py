@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from recpref.losses.cross_entropy import CrossEntropy
+from recpref.losses.cross_entropy import CrossEntropy, log_partition
 from recpref.types import Candidates
 
 
@@ -58,3 +58,73 @@ def test_huge_scores_stay_finite_and_no_rows_give_no_values(negatives: torch.Ten
     assert loss.item() == 0
     assert logits.grad.isfinite().all()
     assert CrossEntropy()(torch.zeros(0, 2), Candidates(torch.zeros(0, dtype=torch.long), negatives)).shape == (0,)
+
+
+def test_smoothing_is_torchs_over_the_real_items() -> None:
+    """Without the PAD column, torch's own; item i stands in column i - 1 there."""
+    logits, positive = some_logits(5, 8), torch.tensor([1, 7, 3, 3, 5])
+    logits[:, 0] = -math.inf
+    expected = F.cross_entropy(logits[:, 1:], positive - 1, reduction="none", label_smoothing=0.2)
+    torch.testing.assert_close(CrossEntropy(label_smoothing=0.2)(logits, Candidates(positive)), expected)
+
+
+def test_smoothing_leaves_accidental_positives_out() -> None:
+    loss, positive = CrossEntropy(label_smoothing=0.2), torch.tensor([3])
+    marked = loss(torch.tensor([[0.3, -math.inf, 0.1]]), Candidates(positive, torch.tensor([[3, 5]]), hit=torch.tensor([[True, False]])))
+    torch.testing.assert_close(marked, loss(torch.tensor([[0.3, 0.1]]), Candidates(positive, torch.tensor([[5]]))))
+
+
+def test_temperature_divides_the_scores() -> None:
+    logits, positive = some_logits(5, 8), torch.tensor([1, 7, 3, 3, 5])
+    torch.testing.assert_close(
+        CrossEntropy(temperature=0.5)(logits, Candidates(positive)), CrossEntropy()(2 * logits, Candidates(positive))
+    )
+
+
+@pytest.mark.parametrize("options", [{"label_smoothing": 1.0}, {"label_smoothing": -0.1}, {"temperature": 0.0}])
+def test_options_out_of_range_are_refused(options: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=rf"loss\.{next(iter(options))}="):
+        CrossEntropy(**options)
+
+
+def fused_inputs(scale: float = 1.0) -> list[torch.Tensor]:
+    rng = torch.Generator().manual_seed(0)
+    h, table, bias = (torch.randn(shape, generator=rng, dtype=torch.float64) * scale for shape in ((3, 4), (8, 4), (8,)))
+    bias[0] = -math.inf
+    return [h, table, bias]
+
+
+def test_gradients_of_the_chunked_partition_function() -> None:
+    """Finite differences in h, table and the biases of real items."""
+    h, table, bias = fused_inputs()
+
+    def values(h: torch.Tensor, table: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+        return log_partition(h, table, torch.cat([bias[:1], real]), 3)
+
+    assert torch.autograd.gradcheck(values, [part.requires_grad_() for part in (h, table, bias[1:].clone())])
+
+
+@pytest.mark.parametrize("scale", [30.0, 1e3])
+def test_huge_scores_do_not_overflow_in_chunks(scale: float) -> None:
+    h, table, bias = (part.float().requires_grad_() for part in fused_inputs(scale))
+    values = CrossEntropy().fused(h, table, bias, torch.tensor([1, 2, 7]))
+    values.sum().backward()
+    assert values.isfinite().all()
+    assert h.grad.isfinite().all()
+    assert table.grad.isfinite().all()
+
+
+def test_mixed_precision_keeps_the_partition_function_in_single() -> None:
+    h, table, bias = (part.float() for part in fused_inputs())
+    expected = CrossEntropy().fused(h, table, bias, torch.tensor([1, 2, 7]))
+    with torch.autocast("cpu", torch.bfloat16):
+        h16, table = h.bfloat16().requires_grad_(), table.requires_grad_()
+        values = CrossEntropy().fused(h16, table, bias, torch.tensor([1, 2, 7]))
+        values.sum().backward()
+    torch.testing.assert_close(values, expected, rtol=2e-2, atol=2e-2)
+    assert h16.grad.dtype == torch.bfloat16
+
+
+def test_no_rows_give_no_values_in_chunks_either() -> None:
+    h, table, bias = fused_inputs()
+    assert CrossEntropy().fused(h[:0], table, bias, torch.zeros(0, dtype=torch.long)).shape == (0,)

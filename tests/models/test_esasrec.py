@@ -62,7 +62,7 @@ def test_parameters_by_hand():
 
 def test_the_recipe_trains_as_sasrec_does():
     """The next item at every step."""
-    assert compose(["model=esasrec"])["examples"]["name"] == "next_item"
+    assert compose(["model=esasrec"]).examples.name == "next_item"
 
 
 def test_heads_must_divide_the_width():

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from recpref.losses.bce import BCE
 from recpref.losses.cross_entropy import CrossEntropy
 from recpref.models.bert4rec import BERT4Rec
+from recpref.objectives import score
 from recpref.objectives.score import Score
 from recpref.samplers.catalogue import Catalogue
 from recpref.types import PAD, Batch, Candidates, History, Step
@@ -172,3 +174,47 @@ def test_an_accidental_positive_is_no_negative() -> None:
     marked = Score(Given(torch.tensor([[3, 5]]), hit), CrossEntropy())(bag(), batch, STEP)[0]
     without = Score(Given(torch.tensor([[5]])), CrossEntropy())(bag(), batch, STEP)[0]
     assert marked.item() == pytest.approx(without.item(), abs=1e-9)
+
+
+@pytest.mark.parametrize("worth", [0, 1000])
+def test_own_negatives_are_gathered_or_picked_from_all_scores_with_the_same_result(worth: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(score, "WORTH_GATHERING", worth)
+    batch, negatives = batch_of([[1, 2]], [[3, 8]]), torch.tensor([[1, 5, 5], [2, 9, 4]])
+    model = bag()
+    total, _, _ = Score(Given(negatives), CrossEntropy())(model, batch, STEP)
+    total.backward()
+    assert total.item() == pytest.approx(looped(model, batch, negatives.tolist())[0], abs=1e-9)
+    twin = bag()
+    scores = torch.cat([twin.vectors[[1, 2]][i] @ twin.vectors[[t, *negatives[i].tolist()]].T for i, t in ((0, 3), (1, 8))]).view(2, 4)
+    (scores.logsumexp(1) - scores[:, 0]).sum().backward()
+    torch.testing.assert_close(model.vectors.grad, twin.vectors.grad)
+
+
+def test_over_the_catalogue_a_loss_that_can_is_given_the_table() -> None:
+    class Fused(CrossEntropy):
+        def __call__(self, logits: Tensor, candidates: Candidates) -> Tensor:
+            raise AssertionError("all scores were computed")
+
+    batch = batch_of([[1, 2]], [[3, 8]])
+    found, expected = (Score(Catalogue(), loss)(bag(), batch, STEP)[0].item() for loss in (Fused(), CrossEntropy()))
+    assert found == pytest.approx(expected, abs=1e-9)
+    assert found == pytest.approx(looped(bag(), batch)[0], abs=1e-9)
+
+
+def test_shared_negatives_are_not_copied_for_every_row() -> None:
+    """No tensor of rows x negatives x width is kept for the backward pass: 50 x 40 x 4 numbers."""
+    sizes: list[int] = []
+
+    def seen(tensor: Tensor) -> Tensor:
+        sizes.append(tensor.numel())
+        return tensor
+
+    batch = batch_of([[1] * 50], [[3] * 50])
+    with torch.autograd.graph.saved_tensors_hooks(seen, lambda tensor: tensor):
+        Score(Given(torch.randint(1, V, (1, 40))), CrossEntropy())(bag(), batch, STEP)
+    assert max(sizes) < 50 * 40 * 4
+
+
+def test_a_loss_of_samples_without_a_sampler_is_refused_before_training() -> None:
+    with pytest.raises(ValueError, match=r"loss=bce compares .*; add a sampler such as sampler=uniform"):
+        Score(Catalogue(), BCE())
