@@ -11,6 +11,7 @@ import torch
 
 import recpref
 from recpref import components
+from recpref.objectives.score import encoded
 from recpref.topk import TopK
 from recpref.types import History, Query, Retriever, Scorer
 
@@ -147,6 +148,15 @@ def test_real_steps_do_not_see_padding(name):
     model, short, long = built(name), history([4, 5, 6]), history([4, 5, 6], [1] * 9)
     left, right = (model.encode(model.embed(given.items), given)[0, -3:] for given in (short, long))
     torch.testing.assert_close(left, right, atol=1e-5, rtol=0)
+
+
+@scorers
+def test_encoding_some_positions_is_encoding_all_and_choosing(name):
+    """``encode_at`` is a shorter way to the same numbers; the objective takes whichever there is."""
+    model, given = built(name), history([3, 1, 2, 7], [5, 6], [8])
+    where = torch.tensor([[True, False, False, True], [False, False, True, False], [False, False, False, True]])
+    whole = model.encode(model.embed(given.items), given)[where]
+    torch.testing.assert_close(encoded(model, given, where), whole, atol=1e-6, rtol=0)
 
 
 @scorers
