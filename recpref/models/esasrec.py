@@ -75,9 +75,10 @@ class ESASRec(nn.Module):
     def recipe(variant: Literal["default", "published"] = "default") -> list[str]:
         """``published``: Adam 1e-3, batch 128, no weight decay, as the authors' library trains it.
 
-        Ours adds rows that end anywhere and averaged weights, as SASRec's does.
+        Both sample their softmax: 256 uniform negatives a position. Ours adds rows that end anywhere, ties without an order and averaged
+        weights, as SASRec's does.
         """
-        loss = ["loss=cross_entropy"]
+        loss = ["loss=sampled_softmax", "sampler=uniform"]
         published = ["optimizer.method=adam", "optimizer.weight_decay=0", "loader.batch_size=128"]
-        ours = ["optimizer.average=0.99", "examples.crop=0.5", "stopping.every=2"]
+        ours = ["optimizer.average=0.99", "examples.crop=0.5", "loader.shuffle_ties=true", "stopping.every=2"]
         return ["examples=next_item", *loss, *(published if variant == "published" else ours)]

@@ -19,7 +19,8 @@ KEPT = ("valid/ndcg@10", "test/ndcg@10", "test/hr@10", "test/mrr@20")
 TRAINING = (
     "seed=7", "model.d_model=16", "model.max_len=10", "model.dropout=0.1",
     "optimizer.method=adamw", "optimizer.lr=0.01", "optimizer.weight_decay=0.01", "optimizer.warmup_steps=4",
-    "optimizer.decay=linear", "optimizer.average=0.5", "loader.batch_size=16", "trainer.max_epochs=3", "stopping.every=1",
+    "optimizer.decay=linear", "optimizer.average=0.5", "loader.batch_size=16", "loader.shuffle_ties=true",
+    "trainer.max_epochs=3", "stopping.every=1",
     "stopping.patience=9", "trainer.gradient_clip_val=5.0",
     "evaluation.ks=[1,10,20]", "examples.stride=0.5", "logger=csv", "loss=cross_entropy",
 )  # fmt: skip
@@ -28,7 +29,7 @@ ATTENTION = ("model.n_heads=2", "model.d_ff=32", "model.attention_dropout=0.1", 
 OPTIONS = {
     "bert4rec": ("model=bert4rec", "model.norm=post", "examples=cloze", "examples.mask_ratio=0.3", "examples.last_ratio=0.1", *ATTENTION),
     "sasrec": ("model=sasrec", "model.norm=pre", "examples=next_item", *ATTENTION),
-    "esasrec": ("model=esasrec", "examples=next_item", *ATTENTION),
+    "esasrec": ("model=esasrec", "loss=cross_entropy", "sampler=catalogue", "examples=next_item", *ATTENTION),
     "hstu": ("model=hstu", "model.n_heads=2", "examples=next_item", *DEEP),
     "gru4rec": ("model=gru4rec", "model.d_hidden=24", "examples=next_item", *DEEP),
     "nextitnet": ("model=nextitnet", "model.kernel_size=3", "model.dilations=[1,2]", "examples=next_item", *DEEP),
