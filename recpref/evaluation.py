@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from recpref.consumed import distinct
 from recpref.data.heldout import Heldout
 from recpref.data.interactions import Interactions
 from recpref.types import PAD, History, Query, Ranking, Recommender
@@ -107,14 +108,6 @@ def question(history: Interactions, targets: Interactions, users: np.ndarray, *,
     items = torch.from_numpy(history.padded(users))
     asked = Query(History(items, torch.from_numpy(users)), exclude=items if filter_seen else None)
     return Question(asked, distinct(torch.from_numpy(targets.padded(users))))
-
-
-def distinct(items: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
-    """The items of each row, sorted, with repeats replaced by PAD: what is relevant twice can be found only once."""
-    items = items.sort(1).values
-    again = torch.zeros_like(items, dtype=torch.bool)
-    again[:, 1:] = items[:, 1:] == items[:, :-1]
-    return items.masked_fill(again, PAD)
 
 
 def moved(query: Query, device: str | torch.device) -> Query:
