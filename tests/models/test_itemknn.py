@@ -75,5 +75,5 @@ def test_equal_to_a_dense_formula(monkeypatch, block):
 def test_options_that_are_none():
     with pytest.raises(ValueError, match="n_neighbours=0 must be at least 1"):
         ItemKNN(3, n_neighbours=0)
-    with pytest.raises(ValueError, match="shrink=-1.0 must be at least 0"):
+    with pytest.raises(ValueError, match=r"shrink=-1.0 must be at least 0"):
         ItemKNN(3, shrink=-1.0)

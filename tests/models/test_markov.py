@@ -24,7 +24,7 @@ def fitted(train: Interactions, **options: float) -> Markov:
 
 
 def scores(model: Markov, *items: int) -> list[float]:
-    return model.catalogue(History(torch.tensor([items]), torch.zeros(1, dtype=torch.long)))[0, 1:].tolist()
+    return model.catalogue(History(torch.tensor([items], dtype=torch.long), torch.zeros(1, dtype=torch.long)))[0, 1:].tolist()
 
 
 TWO = of([1, 2, 3], [1, 2, 1])  # 1 -> 2 twice, 2 -> 3, 2 -> 1; shares 3/6, 2/6, 1/6; nothing from 1 to 1 across users
@@ -78,5 +78,5 @@ def test_equal_to_loops(n_steps):
 def test_options_that_are_none():
     with pytest.raises(ValueError, match="n_steps=0 must be at least 1"):
         Markov(3, n_steps=0)
-    with pytest.raises(ValueError, match="smoothing=-1.0 must be at least 0"):
+    with pytest.raises(ValueError, match=r"smoothing=-1.0 must be at least 0"):
         Markov(3, smoothing=-1.0)
