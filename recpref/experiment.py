@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from recpref import components
+from recpref.aspects import aspects
 from recpref.callbacks import Stopping, quiet
 from recpref.composition import chosen, compose, digest, options_in
 from recpref.continuation import agree, experiment_to_continue
@@ -95,7 +96,7 @@ def _fitted(content: dict[str, Any], data: Interactions, split: Split, place: Pa
         model, course = _refitted(content, split, course.best_epoch, place)
         metrics["train/interrupted"] = course.interrupted
         report = _report(content, model, split.test)
-    metrics |= _metrics("test", report) | _sampled(content, model, split)
+    metrics |= _metrics("test", report) | _aspects(content, report, split) | _sampled(content, model, split)
     metrics |= {"train/seconds": time.perf_counter() - start, "train/parameters": sum(p.numel() for p in model.parameters())}
     if not course.interrupted:
         for state in place.rglob(STATE):
@@ -108,6 +109,12 @@ def _report(content: dict[str, Any], model: Any, heldout: Heldout) -> Report:
     if not len(heldout.targets):
         return Report(pd.DataFrame({"user": []}))
     return evaluation_of(content)(TopK(model, seed=content["seed"]), heldout)
+
+
+def _aspects(content: dict[str, Any], report: Report, split: Split) -> dict[str, Any]:
+    """What else the test lists are like, and for whom and for what they are good."""
+    found = {} if report.lists is None else aspects(report, split.test, split.train, evaluation_of(content))
+    return {f"test/{key}": value for key, value in found.items()}
 
 
 def _sampled(content: dict[str, Any], model: Any, split: Split) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class BPRMF(nn.Module):
         n_items: int,
         *,
         d_model: int = 64,
-        n_epochs: int = 15,
+        n_epochs: int = 20,
         batch_size: int = 1024,
         lr: float = 5e-3,
         l2: float = 3e-3,
