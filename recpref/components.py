@@ -24,6 +24,7 @@ PACKAGES = {
     "sampler": "recpref.samplers",
     "split": "recpref.data.splits",
     "metric": "recpref.metrics",
+    "beyond": "recpref.beyond",
 }
 
 

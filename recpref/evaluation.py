@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from recpref.consumed import distinct
 from recpref.data.heldout import Heldout
 from recpref.data.histories import history_of
 from recpref.data.interactions import Interactions
@@ -27,9 +28,13 @@ class Question(NamedTuple):
 
 
 class Report(NamedTuple):
-    """``per_user`` has a row a user: ``user`` (the original id), then a column a metric such as ``ndcg@10``."""
+    """``per_user`` has a row a user: ``user`` (the original id), then a column a metric such as ``ndcg@10``.
+
+    ``lists`` [U, K] are what was recommended, row by row: item numbers, best first, PAD where nothing was left.
+    """
 
     per_user: pd.DataFrame
+    lists: Int[Tensor, "U K"] | None = None
 
     @property
     def means(self) -> dict[str, float]:
@@ -40,6 +45,8 @@ class Report(NamedTuple):
 class Evaluation:
     """The protocol: which metrics at which cut-offs, and whether items already seen may be recommended again.
 
+    ``beyond`` names what else is said of the lists (see ``recpref.beyond``): all but ``diversity``, which may take longer than the
+    evaluation. ``alike_by`` is the item feature by whose words it tells items apart; without it, their users do.
     ``sampled`` asks for a second report on sampled candidates (see ``recpref.sampled``), labelled as such.
 
     Raises: ValueError for a cut-off, batch size or number of negatives below 1, or an empty list.
@@ -54,6 +61,8 @@ class Evaluation:
         batch_size: int = 256,
         sampled: Literal["none", "uniform", "popularity"] = "none",
         n_negatives: int = 100,
+        beyond: tuple[str, ...] = ("arp", "coverage", "gini", "novelty", "tail"),
+        alike_by: str | None = None,
     ):
         if not ks or min(ks) < 1:
             raise ValueError(f"evaluation.ks={list(ks)} must be cut-offs of at least 1")
@@ -62,6 +71,7 @@ class Evaluation:
         if n_negatives < 1:
             raise ValueError(f"evaluation.n_negatives={n_negatives} must be at least 1")
         self.sampled, self.n_negatives = sampled, n_negatives
+        self.beyond, self.alike_by = tuple(beyond), alike_by
         self.metrics, self.ks, self.filter_seen, self.batch_size = metrics, tuple(ks), filter_seen, batch_size
 
     def questions(self, heldout: Heldout, *, timed: bool = False) -> Iterator[Question]:
@@ -94,15 +104,18 @@ class Evaluation:
         batches = self.order(heldout)
         if not batches:
             raise ValueError(f"nothing is held out to evaluate on: {heldout.targets!r}")
-        hits, relevant = [], []
+        hits, relevant, lists = [], [], []
         for asked in self.questions(heldout, timed=getattr(recommender, "needs_time", False)):
             ranking = recommender.recommend(moved(asked.query, device), max(self.ks))
-            hits.append(self.hits(Ranking(ranking.items.cpu(), ranking.scores.cpu()), asked.targets))
+            items = ranking.items.cpu()
+            hits.append(self.hits(Ranking(items, ranking.scores.cpu()), asked.targets))
+            lists.append(items.int())
             relevant.append((asked.targets != PAD).sum(1))
         numbers = np.concatenate(batches)
         values = self.measure(torch.cat(hits), torch.cat(relevant))
         frame = pd.DataFrame({"user": heldout.targets.users.originals(numbers), **{k: v.numpy() for k, v in values.items()}})
-        return Report(frame.iloc[np.argsort(numbers)].reset_index(drop=True))
+        order = np.argsort(numbers)
+        return Report(frame.iloc[order].reset_index(drop=True), torch.cat(lists)[torch.from_numpy(order)])
 
 
 def question(history: Interactions, targets: Interactions, users: np.ndarray, *, filter_seen: bool, timed: bool = False) -> Question:
@@ -110,14 +123,6 @@ def question(history: Interactions, targets: Interactions, users: np.ndarray, *,
     known = history_of(history, users, timed=timed)
     asked = Query(known, exclude=known.items if filter_seen else None)
     return Question(asked, distinct(torch.from_numpy(targets.padded(users))))
-
-
-def distinct(items: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
-    """The items of each row, sorted, with repeats replaced by PAD: what is relevant twice can be found only once."""
-    items = items.sort(1).values
-    again = torch.zeros_like(items, dtype=torch.bool)
-    again[:, 1:] = items[:, 1:] == items[:, :-1]
-    return items.masked_fill(again, PAD)
 
 
 def moved(query: Query, device: str | torch.device) -> Query:

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 from recpref import components
+from recpref.aspects import aspects
 from recpref.callbacks import Stopping, quiet
 from recpref.composition import chosen, compose
 from recpref.continuation import agree, plan_to_continue
@@ -109,7 +110,7 @@ def _fitted(plan: Plan, data: Interactions, split: Split, place: Path) -> None:
         model, course = _refitted(plan, split, course.best_epoch, place)
         metrics |= {"train/interrupted": course.interrupted}
         report = _report(plan, model, split.test)
-    metrics |= _metrics("test", report) | _sampled(plan, model, split)
+    metrics |= _metrics("test", report) | _aspects(plan, report, split) | _sampled(plan, model, split)
     metrics |= {"train/seconds": time.perf_counter() - start, "train/parameters": sum(p.numel() for p in model.parameters())}
     if not course.interrupted:
         for state in place.rglob(STATE):
@@ -122,6 +123,12 @@ def _report(plan: Plan, model: Any, heldout: Heldout) -> Report:
     if not len(heldout.targets):
         return Report(pd.DataFrame({"user": []}))
     return evaluation_of(plan)(TopK(model, seed=plan.seed), heldout)
+
+
+def _aspects(plan: Plan, report: Report, split: Split) -> dict[str, Any]:
+    """What else the test lists are like, and for whom and for what they are good."""
+    found = {} if report.lists is None else aspects(report, split.test, split.train, evaluation_of(plan))
+    return {f"test/{key}": value for key, value in found.items()}
 
 
 def _sampled(plan: Plan, model: Any, split: Split) -> dict[str, Any]:

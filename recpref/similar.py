@@ -1,28 +1,33 @@
-"""Similar items: the nearest in a model's item table, by cosine."""
+"""Similar items: the nearest in a model's item table, by cosine, or what the model itself holds to be alike."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from recpref.data.vocabulary import Vocabulary
-from recpref.types import Retriever
+from recpref.types import Catalogue, History, Retriever
 
 BATCH = 256
+Scored = Callable[[Tensor], Tensor]  # item numbers [n] -> scores of all items [n, V + 1]
 
 
 @torch.inference_mode()
-def similar(model: Retriever, items: Vocabulary, ids: Any, k: int = 10, *, known: Bool[np.ndarray, " V1"] | None = None) -> pd.DataFrame:
+def similar(
+    model: Retriever | Catalogue, items: Vocabulary, ids: Any, k: int = 10, *, known: Bool[np.ndarray, " V1"] | None = None
+) -> pd.DataFrame:
     """The k nearest items of each of ``ids`` (one id or several, original), never the item itself.
 
     Biases say how popular an item is, not what it is like, and are ignored. ``known`` [V + 1] says which items have training
     rows (``item_counts > 0``): the vector of another one is noise, so it is neither asked for nor answered with, and neither
-    is a vector of zeros.
+    is a vector of zeros. A model of weights between items (EASE, ItemKNN, Markov) has no vectors: its score is that of a
+    history of the one item.
 
     Returns: a frame ``item, similar, rank, score`` in the order of ``ids``; rank 1 is nearest, score is the cosine. Equal
     scores are in the order of item ids. Fewer than k rows where there are no more items.
@@ -30,14 +35,25 @@ def similar(model: Retriever, items: Vocabulary, ids: Any, k: int = 10, *, known
     """
     if k < 1:
         raise ValueError(f"k={k} must be at least 1")
-    vectors = model.table()[0].detach().cpu().double()
-    length = vectors.norm(dim=1)
-    usable = (length > 0).index_fill(0, torch.tensor([0]), False)
+    scored, usable = _cosine(model) if isinstance(model, Retriever) else _weight(model)
     numbers = _numbers(items, np.atleast_1d(np.asarray(ids)), usable.numpy(), known)
     usable &= torch.ones_like(usable) if known is None else torch.from_numpy(known)
-    unit = vectors / length.clamp(min=torch.finfo(length.dtype).tiny)[:, None]
-    parts = [_nearest(unit, usable, torch.from_numpy(numbers[i : i + BATCH]), k, items) for i in range(0, len(numbers), BATCH)]
+    parts = [_nearest(scored, usable, torch.from_numpy(numbers[i : i + BATCH]), k, items) for i in range(0, len(numbers), BATCH)]
     return pd.concat(parts, ignore_index=True)
+
+
+def _cosine(model: Retriever) -> tuple[Scored, Tensor]:
+    """Between item vectors; usable are those that are not zero."""
+    vectors = model.table()[0].detach().cpu().double()
+    length = vectors.norm(dim=1)
+    unit = vectors / length.clamp(min=torch.finfo(length.dtype).tiny)[:, None]
+    return lambda numbers: (unit[numbers] @ unit.T).clamp(-1, 1), (length > 0).index_fill(0, torch.tensor([0]), False)
+
+
+def _weight(model: Catalogue) -> tuple[Scored, Tensor]:
+    """Scores of histories of one item; usable are all."""
+    usable = torch.ones(model.n_items + 1, dtype=torch.bool).index_fill(0, torch.tensor([0]), False)
+    return lambda numbers: model.catalogue(History(numbers[:, None], torch.zeros_like(numbers))).cpu().double(), usable
 
 
 def _numbers(items: Vocabulary, ids: np.ndarray, usable: np.ndarray, known: np.ndarray | None) -> Int64[np.ndarray, " n"]:
@@ -52,10 +68,10 @@ def _numbers(items: Vocabulary, ids: np.ndarray, usable: np.ndarray, known: np.n
     return numbers
 
 
-def _nearest(unit: Float[Tensor, "V1 D"], usable: Bool[Tensor, " V1"], numbers: Tensor, k: int, items: Vocabulary) -> pd.DataFrame:
-    cosine = (unit[numbers] @ unit.T).clamp(-1, 1).masked_fill(~usable, -torch.inf)
-    cosine.scatter_(1, numbers[:, None], -torch.inf)
-    best = cosine.sort(dim=1, descending=True, stable=True)
+def _nearest(scored: Scored, usable: Bool[Tensor, " V1"], numbers: Tensor, k: int, items: Vocabulary) -> pd.DataFrame:
+    score = scored(numbers).masked_fill(~usable, -torch.inf)
+    score.scatter_(1, numbers[:, None], -torch.inf)
+    best = score.sort(dim=1, descending=True, stable=True)
     row, place = (best.values[:, :k] > -torch.inf).nonzero(as_tuple=True)
     return pd.DataFrame({
         "item": items.originals(numbers[row].numpy()),

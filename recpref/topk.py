@@ -1,4 +1,4 @@
-"""TopK: the one way in which a model with user states and an item table becomes a recommender."""
+"""TopK: the one way in which a model that scores the catalogue, by inner products or itself, becomes a recommender."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from recpref.types import PAD, Query, Ranking, Retriever
+from recpref.types import PAD, Catalogue, History, Query, Ranking, Retriever
 
 
 class TopK:
-    """Exact retrieval by inner product. Ties are broken by a seeded permutation of the items, so that a model which
+    """Exact retrieval. Ties are broken by a seeded permutation of the items, so that a model which
     scores everything alike is at chance and not at "the first ids".
 
     ``permutation`` [V + 1] gives each item its place among equals. ``needs_time`` is the model's.
     """
 
-    def __init__(self, model: Retriever, *, seed: int = 0):
+    def __init__(self, model: Retriever | Catalogue, *, seed: int = 0):
         self.model, self.needs_time = model, bool(getattr(model, "needs_time", False))
-        n_columns = len(model.table()[1])
+        n_columns = len(model.table()[1]) if isinstance(model, Retriever) else model.n_items + 1
         self.order = torch.randperm(n_columns, generator=torch.Generator().manual_seed(seed))
 
     @torch.inference_mode()
@@ -40,12 +40,16 @@ class TopK:
 
     def scores(self, query: Query, items: Int[Tensor, "B C"] | None = None) -> Float[Tensor, "B C"]:
         """The scores of ``items``, or of the whole catalogue (C = V + 1)."""
-        state = self.model.state(query.history)
-        vectors, bias = self.model.table()
-        scores = torch.addmm(bias, state, vectors.T)
+        scores = self._catalogue(query.history)
         if bool(scores.isnan().any()):
             raise FloatingPointError("the model returned NaN scores; its training has diverged")
         return scores if items is None else scores.gather(1, items)
+
+    def _catalogue(self, history: History) -> Float[Tensor, "B V1"]:
+        if not isinstance(self.model, Retriever):
+            return self.model.catalogue(history)
+        vectors, bias = self.model.table()
+        return torch.addmm(bias, self.model.state(history), vectors.T)
 
     def _best(self, scores: Float[Tensor, "B V1"], k: int) -> Ranking:
         order = self.order.to(scores.device)

@@ -88,6 +88,17 @@ class Retriever(Protocol):
 
 
 @runtime_checkable
+class Catalogue(Protocol):
+    """In place of a ``Retriever``: a model whose scores are no inner product of a few numbers, such as weights between items."""
+
+    n_items: int
+
+    def catalogue(self, history: History) -> Float[Tensor, "B V1"]:
+        """The score of every item; column 0 is ``-inf``."""
+        ...
+
+
+@runtime_checkable
 class Scorer(Retriever, Protocol):
     """An architecture: embed, encode, score. It knows nothing of losses, samples or training.
 

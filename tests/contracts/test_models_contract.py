@@ -13,7 +13,7 @@ import recpref
 from recpref import components
 from recpref.objectives.score import encoded
 from recpref.topk import TopK
-from recpref.types import History, Query, Retriever, Scorer
+from recpref.types import Catalogue, History, Query, Retriever, Scorer
 
 V = 20
 ALL = components.names("model")
@@ -46,14 +46,20 @@ def built(name: str):
 
 def history(*rows: list[int]) -> History:
     longest = max(map(len, rows))
-    return History(torch.tensor([[0] * (longest - len(row)) + row for row in rows]), torch.zeros(len(rows), dtype=torch.long))
+    items = torch.tensor([[0] * (longest - len(row)) + row for row in rows], dtype=torch.long)
+    return History(items, torch.zeros(len(rows), dtype=torch.long))
 
 
 def catalogue(model, given: History) -> torch.Tensor:
-    vectors, bias = model.table()
-    return model.state(given) @ vectors.T + bias
+    return TopK(model).scores(Query(given))
 
 
+def scores_the_catalogue(name: str) -> bool:
+    return any(hasattr(components.find("model", name), method) for method in ("table", "catalogue"))
+
+
+complete = pytest.mark.parametrize("name", [name for name in ALL if scores_the_catalogue(name)])
+counted = pytest.mark.parametrize("name", [name for name in ALL if hasattr(components.find("model", name), "fit")])
 retrievers = pytest.mark.parametrize("name", [name for name in ALL if hasattr(components.find("model", name), "table")])
 scorers = pytest.mark.parametrize("name", [name for name in ALL if hasattr(components.find("model", name), "encode")])
 
@@ -78,7 +84,35 @@ def test_table_and_state_have_the_promised_shapes(name):
     assert model.state(history([1, 2], [3])).shape == (2, vectors.shape[1])
 
 
-@retrievers
+@complete
+def test_every_item_has_a_score_and_padding_has_none(name):
+    model = built(name)
+    assert isinstance(model, Retriever) is not isinstance(model, Catalogue)
+    scores = catalogue(model, history([1, 2], [3]))
+    assert scores.shape == (2, V + 1)
+    assert (scores[:, 0] == -torch.inf).all()
+    assert torch.isfinite(scores[:, 1:]).all()
+
+
+@counted
+def test_a_fitted_model_answers_any_history_whoever_has_it(name):
+    """Nobody's number (0), a user's number, and no history at all: scores are those of the history alone."""
+    model = built(name)
+    given = history([4, 5, 6], [2], [])
+    scores = catalogue(model, given)
+    assert torch.isfinite(scores[:, 1:]).all()
+    torch.testing.assert_close(catalogue(model, given._replace(user=torch.tensor([1, 2, 3]))), scores)
+    assert catalogue(model, history([], [])).shape == (2, V + 1)
+
+
+@counted
+def test_fitting_takes_its_randomness_from_the_caller_and_leaves_no_gradients(name):
+    one, again = built(name).state_dict(), built(name).state_dict()
+    assert all(torch.equal(one[key], again[key]) for key in one)
+    assert not any(value.requires_grad for value in built(name).state_dict().values())
+
+
+@complete
 def test_padding_and_neighbours_in_the_batch_change_nothing(name):
     model = built(name)
     alone, among = catalogue(model, history([4, 5, 6])), catalogue(model, history([4, 5, 6], [1] * 12, [2]))
@@ -94,8 +128,9 @@ def test_an_empty_history_has_the_same_finite_state_alone_and_among_others(name)
         torch.testing.assert_close(model.state(History(alone, torch.zeros(1, dtype=torch.long))), among, atol=1e-5, rtol=0)
 
 
-@retrievers
+@complete
 def test_a_saved_state_gives_the_same_scores(name):
+    """Into weights of noise, and into a model that has seen no data."""
     model, other = built(name), built(name)
     with torch.no_grad():
         for parameter in other.parameters():
@@ -103,6 +138,9 @@ def test_a_saved_state_gives_the_same_scores(name):
     other.load_state_dict(model.state_dict())
     given = history([3, 1, 2], [9])
     assert torch.equal(catalogue(model, given), catalogue(other, given))
+    fresh = components.build(components.find("model", name), options(name, SMALL), {"n_items": V, "n_users": V})
+    fresh.load_state_dict(model.state_dict())
+    assert torch.equal(catalogue(model, given), catalogue(fresh.eval(), given))
 
 
 @scorers
@@ -181,7 +219,8 @@ LEARNING = (
 )  # fmt: skip
 HELP = {
     "cloze": ("examples.last_ratio=0.5",),  # what inference asks, more often: fewer epochs will do
-    "prefix": ("model.dropout=0.2",),  # the test histories are longer than any row: whoever learns rows by heart fails on them
+    # the test histories are longer than any row: whoever learns rows by heart fails on them
+    "prefix": ("model.dropout=0.2", "trainer.max_epochs=20", "stopping.every=20"),
 }
 
 
@@ -193,8 +232,8 @@ def test_it_learns_the_cycle(name, tmp_path):
     sequences = [[1 + (start + i) % 10 for i in range(n)] for start, n in zip(starts, lengths, strict=True)]
     given = [f"model.{key}={value}" for key, value in options(name, QUICK).items()]
     recipe = dict(text.split("=") for text in components.find("model", name).recipe())
-    given += HELP.get(recipe.get("examples", ""), ())
-    run = recpref.fit(f"model={name}", *given, *LEARNING, f"out={tmp_path}", data=interactions(sequences))
+    helped = HELP.get(recipe.get("examples", ""), ())
+    run = recpref.fit(f"model={name}", *given, *LEARNING, *helped, f"out={tmp_path}", data=interactions(sequences))
     assert run.metrics["test/hr@1"] > 0.95
 
 
@@ -211,7 +250,28 @@ def test_it_stays_at_chance_where_there_is_nothing_to_learn(name, tmp_path):
     assert abs(run.metrics["test/hr@5"] - 0.25) < 4 * 0.022
 
 
-@retrievers
+@counted
+def test_a_fitted_model_stays_at_chance_where_there_is_nothing_to_learn(name, tmp_path):
+    """Independent uniform items, nothing filtered: HR@5 is 5 / V = .25, with error .022."""
+    rng = np.random.default_rng(1)
+    sequences = [rng.integers(1, V + 1, 8).tolist() for _ in range(400)]
+    run = recpref.fit(f"model={name}", "evaluation.filter_seen=false", f"out={tmp_path}", data=interactions(sequences))
+    assert abs(run.metrics["test/hr@5"] - 0.25) < 4 * 0.022
+
+
+@counted
+def test_a_fitted_model_that_was_saved_serves_new_users_and_names_similar_items(name, tmp_path):
+    data = interactions([[1 + (u + i) % V for i in range(8)] for u in range(V)])
+    given = [f"model.{key}={value}" for key, value in options(name, SMALL).items()]
+    run = recpref.load(recpref.fit(f"model={name}", *given, f"out={tmp_path}", data=data).path)
+    found = run.recommend(pd.DataFrame({"user_id": ["new"] * 3, "item_id": [4, 5, 6], "timestamp": [0, 1, 2]}), k=5)
+    assert found["rank"].tolist() == [1, 2, 3, 4, 5]
+    assert not set(found["item"]) & {4, 5, 6}
+    if name != "popular":  # whose items all look alike
+        assert 4 not in run.similar([4], k=3)["similar"].tolist()
+
+
+@complete
 def test_recommendations_are_items_of_the_catalogue_once_each(name):
     model = built(name)
     ranking = TopK(model).recommend(Query(history([1, 2, 3], [4]), exclude=history([1, 2, 3], [4]).items), V)

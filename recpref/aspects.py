@@ -1,0 +1,81 @@
+"""Aspects of a report: what its lists are like beyond accuracy, and for which users and targets they are accurate.
+
+``coverage@10`` and its like (see ``recpref.beyond``) at every cut-off. Accuracy, by NDCG and hit rate at one cut-off (10, or
+the largest below), of
+
+- ``history-q1/ndcg@10`` to ``history-q4/...``: users in four groups by the length of their history, the shortest first,
+- ``target-head/ndcg@10``, ``target-mid/...``, ``target-tail/...``: users with targets of that stratum (see ``Facts.strata``),
+  as if these were all their targets,
+
+each with its number of users, such as ``target-tail/users``. A group that nobody is in is left out.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from recpref import components
+from recpref.consumed import distinct
+from recpref.data.heldout import Heldout
+from recpref.data.interactions import Interactions
+from recpref.evaluation import Evaluation, Report
+from recpref.facts import HEAD, MID, TAIL, Facts
+from recpref.types import PAD, Ranking
+
+BY_GROUP = ("ndcg", "hr")
+STRATA = {"head": HEAD, "mid": MID, "tail": TAIL}
+QUARTILES = (0.25, 0.5, 0.75)
+
+
+def aspects(report: Report, heldout: Heldout, train: Interactions, evaluation: Evaluation) -> dict[str, float]:
+    """All aspects of a report on ``heldout``. What cannot be measured, such as diversity@1, is left out.
+
+    Raises: ValueError for an unknown name in ``evaluation.beyond`` or an unknown feature in ``evaluation.alike_by``.
+    """
+    if report.lists is None:
+        raise ValueError("the report has no lists to look at")
+    facts = Facts(train, evaluation.alike_by)
+    found = {name: components.find("beyond", name) for name in evaluation.beyond}
+    beyond = {f"{name}@{k}": measure(report.lists, facts, k) for name, measure in found.items() for k in evaluation.ks}
+    measured = {key: value for key, value in beyond.items() if value is not None}
+    return {**measured, **by_history(report, heldout, _cutoff(evaluation)), **by_target(report, heldout, facts, evaluation)}
+
+
+def _cutoff(evaluation: Evaluation) -> int:
+    return max((k for k in evaluation.ks if k <= 10), default=min(evaluation.ks))
+
+
+def by_history(report: Report, heldout: Heldout, k: int) -> dict[str, float]:
+    """Accuracy by quarters of users; those whose history is as long as a quartile belong to the shorter side."""
+    found: dict[str, float] = {}
+    length = np.diff(heldout.history.offsets)[heldout.users - 1]
+    quarter = np.searchsorted(np.quantile(length, QUARTILES), length, side="left")
+    for place in np.unique(quarter):
+        rows = report.per_user[quarter == place]
+        means = {f"{name}@{k}": float(rows[f"{name}@{k}"].mean()) for name in BY_GROUP if f"{name}@{k}" in rows}
+        found |= {f"history-q{place + 1}/{key}": value for key, value in {"users": len(rows), **means}.items()}
+    return found
+
+
+def by_target(report: Report, heldout: Heldout, facts: Facts, evaluation: Evaluation) -> dict[str, float]:
+    """Accuracy by the popularity of what was to be found."""
+    found: dict[str, float] = {}
+    k = _cutoff(evaluation)
+    targets = distinct(torch.from_numpy(heldout.targets.padded(heldout.users)))
+    for name, stratum in STRATA.items():
+        wanted = targets.masked_fill(facts.strata[targets] != stratum, PAD)
+        rows = (wanted != PAD).any(1)
+        if rows.any():
+            means = _accuracy(report.lists[rows], wanted[rows], evaluation, k)  # type: ignore[index]
+            found |= {f"target-{name}/{key}": value for key, value in {"users": int(rows.sum()), **means}.items()}
+    return found
+
+
+def _accuracy(lists: Int[Tensor, "U K"], targets: Int[Tensor, "U T"], evaluation: Evaluation, k: int) -> dict[str, float]:
+    hits = evaluation.hits(Ranking(lists.long(), torch.zeros(lists.shape)), targets)
+    relevant = (targets != PAD).sum(1)
+    metrics = {name: metric for name, metric in evaluation.metrics.items() if name in BY_GROUP}
+    return {f"{name}@{k}": float(metric(hits, relevant, k).mean()) for name, metric in metrics.items()}
