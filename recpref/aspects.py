@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from recpref import components
@@ -28,6 +28,7 @@ from recpref.types import PAD, Ranking
 BY_GROUP = ("ndcg", "hr")
 STRATA = {"head": HEAD, "mid": MID, "tail": TAIL}
 QUARTILES = (0.25, 0.5, 0.75)
+BLOCK = 1024  # users
 
 
 def aspects(report: Report, heldout: Heldout, train: Interactions, evaluation: Evaluation) -> dict[str, float]:
@@ -62,20 +63,24 @@ def by_history(report: Report, heldout: Heldout, k: int) -> dict[str, float]:
 
 def by_target(report: Report, heldout: Heldout, facts: Facts, evaluation: Evaluation) -> dict[str, float]:
     """Accuracy by the popularity of what was to be found."""
+    users = torch.from_numpy(heldout.users)
     found: dict[str, float] = {}
-    k = _cutoff(evaluation)
-    targets = distinct(torch.from_numpy(heldout.targets.padded(heldout.users)))
     for name, stratum in STRATA.items():
-        wanted = targets.masked_fill(facts.strata[targets] != stratum, PAD)
-        rows = (wanted != PAD).any(1)
-        if rows.any():
-            means = _accuracy(report.lists[rows], wanted[rows], evaluation, k)  # type: ignore[index]
-            found |= {f"target-{name}/{key}": value for key, value in {"users": int(rows.sum()), **means}.items()}
+        blocks = zip(users.split(BLOCK), report.lists.split(BLOCK), strict=True)  # type: ignore[union-attr]
+        parts = [_found(heldout, block, lists, facts.strata == stratum) for block, lists in blocks]
+        hits, relevant = (torch.cat(part) for part in zip(*parts, strict=True))
+        if len(rows := relevant.nonzero()[:, 0]):
+            k = _cutoff(evaluation)
+            metrics = {f"{metric}@{k}": evaluation.metrics[metric] for metric in BY_GROUP if metric in evaluation.metrics}
+            means = {key: float(metric(hits[rows], relevant[rows], k).mean()) for key, metric in metrics.items()}
+            found |= {f"target-{name}/{key}": value for key, value in {"users": len(rows), **means}.items()}
     return found
 
 
-def _accuracy(lists: Int[Tensor, "U K"], targets: Int[Tensor, "U T"], evaluation: Evaluation, k: int) -> dict[str, float]:
-    hits = evaluation.hits(Ranking(lists.long(), torch.zeros(lists.shape)), targets)
-    relevant = (targets != PAD).sum(1)
-    metrics = {name: metric for name, metric in evaluation.metrics.items() if name in BY_GROUP}
-    return {f"{name}@{k}": float(metric(hits, relevant, k).mean()) for name, metric in metrics.items()}
+def _found(
+    heldout: Heldout, users: Int[Tensor, " B"], lists: Int[Tensor, "B K"], wanted: Bool[Tensor, " V1"]
+) -> tuple[Bool[Tensor, "B K"], Int[Tensor, " B"]]:
+    """Which places hold a target that is ``wanted``, and how many such targets there are."""
+    targets = distinct(torch.from_numpy(heldout.targets.padded(users.numpy())))
+    targets = targets.masked_fill(~wanted[targets], PAD)
+    return Evaluation.hits(Ranking(lists.long(), torch.zeros(lists.shape)), targets), (targets != PAD).sum(1)

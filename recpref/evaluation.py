@@ -86,7 +86,8 @@ class Evaluation:
         ordered = users[np.argsort(length, kind="stable")]
         return [ordered[i : i + self.batch_size] for i in range(0, len(ordered), self.batch_size)]
 
-    def hits(self, ranking: Ranking, targets: Int[Tensor, "B T"]) -> Bool[Tensor, "B K"]:
+    @staticmethod
+    def hits(ranking: Ranking, targets: Int[Tensor, "B T"]) -> Bool[Tensor, "B K"]:
         """Which places of the ranking hold a target."""
         return ((ranking.items[:, :, None] == targets[:, None, :]) & (targets[:, None, :] != PAD)).any(2)
 

@@ -15,6 +15,7 @@ ROOT = Path(recpref.__file__).parent
 SOURCES = sorted(ROOT.rglob("*.py"))
 HEAVY = {"torch", "pandas", "numpy", "pytorch_lightning", "lightning", "hydra", "hydra_zen", "omegaconf", "pyarrow", "matplotlib", "rich"}
 OPTIONAL = {"transformers", "peft", "sentence_transformers", "faiss", "fastapi", "openai", "recbole", "optuna", "datasets"}
+ALONE = "recbole_child.py"
 PROBE = """
 import sys, time
 events = []
@@ -79,10 +80,18 @@ def at_import(tree: ast.Module) -> list[ast.AST]:
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_optional_packages_are_imported_where_they_are_needed(source: Path) -> None:
-    """Inside functions only; RecBole never, not even there."""
+    """Inside functions only; RecBole never, not even there, but in the script that runs in a process of its own."""
     tree = ast.parse(source.read_text())
     assert not {name for node in at_import(tree) for name in imported(node)} & OPTIONAL
-    assert "recbole" not in {name for node in ast.walk(tree) for name in imported(node)}
+    everywhere = {name for node in ast.walk(tree) for name in imported(node)}
+    assert "recbole" not in everywhere or source.name == ALONE
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_script_of_another_process_is_not_imported(source: Path) -> None:
+    """Its name stands in recpref as a file's only."""
+    names = {node.module for node in ast.walk(ast.parse(source.read_text())) if isinstance(node, ast.ImportFrom)}
+    assert not {name for name in names if name and ALONE.removesuffix(".py") in name}
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
