@@ -26,7 +26,7 @@ LAYERS = [
     {"train", "recommend", "doctor", "help", "console", "tune", "benchmark"},
 ]
 SPLITS = ("given", "global_temporal", "leave_last_n", "none", "random")
-OPTIONS = ("open_data", "evaluate")  # their keyword-only parameters are options of the command line and of a protocol
+OPTIONS = ("open_data", "evaluate", "fit")  # their keyword-only parameters are options of the command line and of a protocol
 NEVER = {
     "eval",
     "exec",

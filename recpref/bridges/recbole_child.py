@@ -15,6 +15,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 FAMILIES = {"general": "recbole.model.general_recommender", "sequential": "recbole.model.sequential_recommender"}
@@ -88,41 +89,41 @@ def models() -> dict[str, str]:
     return found
 
 
-def configured(request: dict[str, Any], folder: Path) -> Any:
+def configured(request: SimpleNamespace, folder: Path) -> Any:
     """RecBole's configuration: ours, then the user's."""
     from recbole.config import Config
 
     given = {
         "data_path": str(folder),
         "benchmark_filename": ["train", "valid", "test"],
-        "load_col": {"inter": [USERS, ITEMS] + ([LISTS] if request["family"] == "sequential" else [])},
+        "load_col": {"inter": [USERS, ITEMS] + ([LISTS] if request.family == "sequential" else [])},
         "USER_ID_FIELD": USERS,
         "ITEM_ID_FIELD": ITEMS,
         "eval_args": {"split": {"LS": "valid_and_test"}, "order": "TO", "group_by": "user", "mode": "full"},
         "metrics": ["NDCG", "Hit"],
         "topk": [10],
         "valid_metric": "NDCG@10",
-        "epochs": request["epochs"],
-        "seed": request["seed"],
+        "epochs": request.epochs,
+        "seed": request.seed,
         "checkpoint_dir": str(folder / "saved"),
         "show_progress": False,
     }
-    if request["family"] == "sequential":
-        given.update(alias_of_item_id=[LISTS], ITEM_LIST_LENGTH_FIELD=LENGTHS, MAX_ITEM_LIST_LENGTH=request["max_len"])
-    given.update(request["config"])
+    if request.family == "sequential":
+        given.update(alias_of_item_id=[LISTS], ITEM_LIST_LENGTH_FIELD=LENGTHS, MAX_ITEM_LIST_LENGTH=request.max_len)
+    given.update(request.config)
     if default_loss(request) == "CE" and "train_neg_sample_args" not in given:
         given["train_neg_sample_args"] = None  # RecBole refuses its own default here
-    return Config(model=request["model"], dataset="data", config_dict=given)
+    return Config(model=request.model, dataset="data", config_dict=given)
 
 
-def default_loss(request: dict[str, Any]) -> str | None:
+def default_loss(request: SimpleNamespace) -> str | None:
     """The loss of a sequential model, by the user's configuration or RecBole's own."""
     import recbole
     import yaml
 
-    path = Path(recbole.__file__).parent / "properties" / "model" / (request["model"] + ".yaml")
+    path = Path(recbole.__file__).parent / "properties" / "model" / (request.model + ".yaml")
     own = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
-    return request["config"].get("loss_type", own.get("loss_type"))
+    return request.config.get("loss_type", own.get("loss_type"))
 
 
 def train(folder: Path) -> None:
@@ -132,14 +133,14 @@ def train(folder: Path) -> None:
     from recbole.utils import get_model, get_trainer, init_seed
 
     mend_the_rest()
-    request = json.loads((folder / "request.json").read_text())
+    request = SimpleNamespace(**json.loads((folder / "request.json").read_text()))
     config = configured(request, folder)
     init_seed(config["seed"], config["reproducibility"])
     dataset = create_dataset(config)
     train_data, valid_data, test_data = data_preparation(config, dataset)
     init_seed(config["seed"], config["reproducibility"])
-    model = get_model(request["model"])(config, train_data._dataset).to(config["device"])
-    trainer = get_trainer(config["MODEL_TYPE"], request["model"])(config, model)
+    model = get_model(request.model)(config, train_data._dataset).to(config["device"])
+    trainer = get_trainer(config["MODEL_TYPE"], request.model)(config, model)
     start = time.perf_counter()
     trainer.fit(train_data, valid_data, saved=True, show_progress=False)
     seconds = time.perf_counter() - start
@@ -147,21 +148,21 @@ def train(folder: Path) -> None:
     answers = {}
     with np.load(folder / "asked.npz", allow_pickle=False) as asked:
         for part in ("valid", "test"):
-            rows = {name: asked[part + "_" + name] for name in ("user", "item", "offset")}
+            rows = SimpleNamespace(**{name: asked[part + "_" + name] for name in ("user", "item", "offset")})
             answers.update({part + "_" + name: value for name, value in best(model, dataset, rows, request).items()})
     np.savez(folder / "answers.npz", **answers)
     report = {"seconds": seconds, "epochs": len(trainer.train_loss_dict), "test": {name: float(value) for name, value in own.items()}}
     (folder / "report.json").write_text(json.dumps(report))
 
 
-def best(model: Any, dataset: Any, rows: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+def best(model: Any, dataset: Any, rows: SimpleNamespace, request: SimpleNamespace) -> dict[str, Any]:
     """The best ``n_best`` items of every user, as our numbers, with their scores. Shapes: [U, n_best]."""
     import numpy as np
     import torch
 
     numbers = np.array([0] + [int(token) for token in dataset.field2id_token[ITEMS][1:]])
-    n_best = min(request["n_best"], len(numbers) - 1)
-    items, scores = np.zeros((len(rows["user"]), n_best), np.int32), np.zeros((len(rows["user"]), n_best), np.float32)
+    n_best = min(request.n_best, len(numbers) - 1)
+    items, scores = np.zeros((len(rows.user), n_best), np.int32), np.zeros((len(rows.user), n_best), np.float32)
     model.eval()
     for first in range(0, len(items), BATCH):
         part = slice(first, first + BATCH)
@@ -175,19 +176,19 @@ def best(model: Any, dataset: Any, rows: dict[str, Any], request: dict[str, Any]
     return {"item": items, "score": scores}
 
 
-def interaction_of(dataset: Any, rows: dict[str, Any], part: slice, request: dict[str, Any]) -> Any:
+def interaction_of(dataset: Any, rows: SimpleNamespace, part: slice, request: SimpleNamespace) -> Any:
     """RecBole's question about some users; lists begin at the left."""
     import numpy as np
     import torch
     from recbole.data.interaction import Interaction
 
-    user = [dataset.field2token_id[USERS][str(number)] for number in rows["user"][part]]
+    user = [dataset.field2token_id[USERS][str(number)] for number in rows.user[part]]
     asked = {USERS: torch.tensor(user)}
-    if request["family"] == "sequential":
+    if request.family == "sequential":
         known = dataset.field2token_id[ITEMS]
-        lists = np.zeros((len(user), request["max_len"]), np.int64)
+        lists = np.zeros((len(user), request.max_len), np.int64)
         for row, place in enumerate(range(part.start, part.start + len(user))):
-            newest = rows["item"][rows["offset"][place] : rows["offset"][place + 1]][-request["max_len"] :]
+            newest = rows.item[rows.offset[place] : rows.offset[place + 1]][-request.max_len :]
             lists[row, : len(newest)] = [known[str(number)] for number in newest]
         asked.update({LISTS: torch.from_numpy(lists), LENGTHS: torch.from_numpy((lists > 0).sum(1))})
     return Interaction(asked)

@@ -187,7 +187,7 @@ def test_it_learns_what_only_the_clock_tells(tmp_path):
     data = Interactions.from_dataframe(frame, user="u", item="i", time="t")
     run = recpref.fit(
         "model=hstu", "model.d_model=16", "model.dropout=0", "model.max_len=8", "optimizer.lr=0.01", "optimizer.average=0",
-        "examples.crop=0", "trainer.max_epochs=20", "stopping.every=20", "logger=csv", f"out={tmp_path}", data=data,
+        "examples.crop=0", "trainer.max_epochs=100", "stopping.every=100", "logger=csv", f"out={tmp_path}", data=data,
     )  # fmt: skip
     assert bool(run.model.clocked)
     new = pd.DataFrame({"u": np.repeat([0, 1, 2, 3], 2), "i": 1, "t": [t for k in range(4) for t in (10**9, 10**9 + 60 * 30**k)]})
