@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 from collections.abc import Callable
@@ -19,7 +20,7 @@ def main(verb: Callable[[list[str]], None]) -> None:
     try:
         verb(sys.argv[1:])
     except (ValueError, OSError, FloatingPointError) as error:
-        if not _refused_by_us(error):
+        if not _refused_by_us(error) and not _disk_is_full(error):
             raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -31,6 +32,10 @@ def main(verb: Callable[[list[str]], None]) -> None:
 def _refused_by_us(error: BaseException) -> bool:
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return OURS in Path(frame.filename).parents and (frame.line or "").startswith("raise")
+
+
+def _disk_is_full(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno == errno.ENOSPC
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:

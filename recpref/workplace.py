@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 OWNER = "process"
+LEAST = 64 * 2**20  # bytes that the smallest run, its logs and its saved state may need
 STATE = "training.ckpt"
 
 
@@ -27,7 +28,8 @@ def workplace(path: Path, *, resume: bool = False) -> Iterator[Path]:
     """The folder to write into. When all went well it replaces ``path``. After an error it is removed, unless it holds a
     training state: that is hours of work, and ``resume=`` continues it.
 
-    Raises: ValueError where another process is at work there, or where an interrupted training would be lost.
+    Raises: ValueError where another process is at work there, where an interrupted training would be lost, or where the disk
+    is full; PermissionError where the folder cannot be written to.
     """
     place = place_of(path)
     _claim(place, path, resume)
@@ -54,10 +56,19 @@ def _claim(place: Path, path: Path, resume: bool) -> None:
     try:
         place.mkdir(parents=True, exist_ok=True)
         (place / OWNER).write_text(str(os.getpid()))
+        _refuse_full_disk(place, path)
         if resume and not (place / STATE).is_file():
             shutil.copy(path / STATE, place / STATE)
     except PermissionError as error:
         raise PermissionError(f"{path.parent} cannot be written to; say out=FOLDER for another place") from error
+
+
+def _refuse_full_disk(place: Path, path: Path) -> None:
+    free = shutil.disk_usage(place).free
+    if free < LEAST:
+        if not (place / STATE).is_file():
+            shutil.rmtree(place)
+        raise ValueError(f"{path.parent} has {free // 2**20} MiB left, and a run needs at least {LEAST // 2**20}; say out=FOLDER elsewhere")
 
 
 def _owner(place: Path) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable
 
@@ -43,6 +44,18 @@ def test_a_bug_keeps_its_traceback(arguments: list[str], error: Exception, capsy
     with pytest.raises(type(error), match="theirs"):
         console.main(verb)
     assert capsys.readouterr().err == ""
+
+
+def test_a_full_disk_is_nobodys_bug(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Wherever in the middle of writing it is met: one line."""
+
+    def verb(_: list[str]) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "model.safetensors")
+
+    with pytest.raises(SystemExit) as left:
+        console.main(verb)
+    assert left.value.code == 2
+    assert capsys.readouterr().err == "error: [Errno 28] No space left on device: 'model.safetensors'\n"
 
 
 def test_an_error_inside_a_library_is_a_bug(arguments: list[str]) -> None:

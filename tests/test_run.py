@@ -374,7 +374,7 @@ def test_the_environment_of_a_run(counted: Run) -> None:
     """JSON with the versions, the commit and the machine."""
     found = json.loads((counted.path / "environment.json").read_text())
     assert {"when", "python", "packages", "commit", "platform", "device", "cores", "threads", "load", "peak_memory_mib"} <= set(found)
-    assert found["packages"]["torch"] == str(torch.__version__)
+    assert found["packages"]["torch"].partition("+")[0] == torch.__version__.partition("+")[0]  # builds name themselves differently
 
 
 def test_features_of_items_travel_with_the_run(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from types import SimpleNamespace
 
 import pytest
 
@@ -75,3 +77,20 @@ def test_a_read_only_folder_is_refused(tmp_path):
     with pytest.raises(PermissionError, match="say out=FOLDER"), workplace(tmp_path / "model" / "run"):
         pass
     tmp_path.chmod(0o700)
+
+
+def test_a_full_disk_is_refused_before_anything_is_trained(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=3 * 2**20))
+    with pytest.raises(ValueError, match=r"has 3 MiB left, and a run needs at least 64; say out=FOLDER"), workplace(tmp_path / "run"):
+        raise AssertionError("work began")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_keeps_a_training_state(tmp_path, monkeypatch):
+    path = tmp_path / "run"
+    place_of(path).mkdir()
+    (place_of(path) / STATE).write_text("hours of work")
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=0))
+    with pytest.raises(ValueError, match="has 0 MiB left"), workplace(path, resume=True):
+        pass
+    assert state_of(path).read_text() == "hours of work"
