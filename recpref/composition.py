@@ -96,6 +96,8 @@ def compose(overrides: Iterable[str]) -> dict[str, Any]:
     content = _composed(sections, {key: value for key, value in pairs.items() if key not in (*KINDS, "data")})
     for name, component in sections.items():
         components.check(component, content[name], name)
+    for name in content["evaluation"]["beyond"]:
+        components.find("beyond", name)
     if not isinstance(content["seed"], int):
         raise ValueError(f"seed={content['seed']!r} must be a whole number")
     content["logger"] = chosen_trackers(content["logger"])

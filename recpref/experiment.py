@@ -21,6 +21,7 @@ from recpref.data.cards import open_data
 from recpref.data.heldout import Heldout, Split
 from recpref.data.interactions import Interactions
 from recpref.evaluation import Evaluation, Report
+from recpref.facts import Facts
 from recpref.optimizer import Optimizer
 from recpref.plots import training_curve
 from recpref.run import Run, describe, save
@@ -57,6 +58,8 @@ def run_of(content: dict[str, Any], data: Interactions, *, resume: str | Path | 
         path = Path(resume)
     split = _component(content, "split", {})(data)
     found = checked(split, data)
+    if content["evaluation"]["alike_by"] is not None:
+        _ = Facts(split.train, content["evaluation"]["alike_by"]).traits  # refuses an unknown feature before training
     with torch.random.fork_rng(), workplace(path, resume=resume is not None) as place:
         describe(place, content, data, found)
         _fitted(content, data, split, place)
