@@ -98,6 +98,8 @@ def compose(overrides: Iterable[str]) -> Plan:
     content = _composed(sections, {key: value for key, value in pairs.items() if key not in (*KINDS, "data", *PLAIN)})
     for name, component in sections.items():
         components.check(component, content[name], name)
+    for name in content["evaluation"]["beyond"]:
+        components.find("beyond", name)
     parts = {kind: Part(pairs[kind], content[kind]) for kind in KINDS}
     return Plan(**{**general, **content, **parts, "data": DataPart(pairs.get("data"), content["data"])})
 

@@ -23,8 +23,9 @@ from recpref.data.cards import open_data
 from recpref.data.heldout import Heldout, Split
 from recpref.data.interactions import Interactions
 from recpref.evaluation import Evaluation, Report
+from recpref.facts import Facts
 from recpref.optimizer import Optimizer
-from recpref.plan import DataPart, Facts, Part, Plan, Written, write
+from recpref.plan import DataPart, Part, Plan, Sizes, Written, write
 from recpref.plots import training_curve
 from recpref.run import Run, save
 from recpref.sampled import sampled_report
@@ -61,9 +62,11 @@ def run_of(plan: Plan, data: Interactions, *, resume: str | Path | None = None) 
     if resume is not None:
         agree(Path(resume), path, data)
         path = Path(resume)
-    evaluation_of(plan)  # nobody trains for hours to learn that a cut-off is wrong
+    evaluation = evaluation_of(plan)  # nobody trains for hours to learn that a cut-off is wrong
     split = _component(plan.split, "split", {})(data)
     found = checked(split, data)
+    if evaluation.alike_by is not None:
+        _ = Facts(split.train, evaluation.alike_by).traits  # refuses an unknown feature before training
     with torch.random.fork_rng(), workplace(path, resume=resume is not None) as place:
         _describe(place, plan, data, found)
         _fitted(plan, data, split, place)
@@ -84,7 +87,7 @@ def opened(part: DataPart) -> Interactions:
 
 def _describe(place: Path, plan: Plan, data: Interactions, found: Audit) -> None:
     """What training continues from, and what ``Run.load`` builds the model by."""
-    write(place, Written(plan, data.digest, Facts(data.n_items, data.n_users)))
+    write(place, Written(plan, data.digest, Sizes(data.n_items, data.n_users)))
     (place / "audit.json").write_text(json.dumps(found._asdict(), indent=1, default=float))
 
 

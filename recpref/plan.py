@@ -87,7 +87,7 @@ def _options(part: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in part.items() if key not in ("name", "source")}
 
 
-class Facts(NamedTuple):
+class Sizes(NamedTuple):
     """What a model must know of its data to be built again."""
 
     n_items: int
@@ -99,7 +99,7 @@ class Written(NamedTuple):
 
     plan: Plan
     data_digest: str
-    facts: Facts
+    facts: Sizes
 
 
 def write(place: Path, written: Written) -> None:
@@ -120,6 +120,6 @@ def read(file: Path) -> Written:
             f"{file.parent} has format {found}, and this recpref reads format {FORMAT}; train it again or use the version that wrote it"
         )
     try:
-        return Written(Plan.of(content), content["data_digest"], Facts(**content["facts"]))
+        return Written(Plan.of(content), content["data_digest"], Sizes(**content["facts"]))
     except (KeyError, TypeError) as error:
         raise ValueError(f"{file} is damaged: it lacks {error}, or holds something else in its place (model, data, ...)") from error

@@ -105,6 +105,19 @@ def test_a_run_reports_them_and_diversity_where_it_is_asked_for(tmp_path) -> Non
     assert "test/gini@10" not in run.metrics
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("evaluation.beyond=[coverag]", "unknown beyond 'coverag'; did you mean 'coverage'"),
+        ("evaluation.alike_by=genres", "unknown feature of items 'genres'; known: none"),
+    ],
+)
+def test_wrong_names_are_refused_before_anything_is_trained(tmp_path, option: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        recpref.fit("model=popular", option, f"out={tmp_path}", data=random_data())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_cannot_be_looked_at() -> None:
     split = LeaveOneOut()(random_data())
     with pytest.raises(ValueError, match="unknown beyond 'coverag'; did you mean 'coverage'"):

@@ -6,7 +6,7 @@ import pytest
 
 from recpref.composition import compose
 from recpref.continuation import plan_to_continue, written
-from recpref.plan import FORMAT, Facts, Written, write
+from recpref.plan import FORMAT, Sizes, Written, write
 from recpref.workplace import STATE, place_of
 
 
@@ -15,7 +15,7 @@ def cut_short(tmp_path):
     path = tmp_path / "run"
     place_of(path).mkdir()
     plan = compose(["model=sasrec", "data=ml_100k", "optimizer.lr=0.002", "model.d_model=32"])
-    write(place_of(path), Written(plan, "abc", Facts(5, 3)))
+    write(place_of(path), Written(plan, "abc", Sizes(5, 3)))
     (place_of(path) / STATE).write_text("")
     return path
 

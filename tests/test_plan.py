@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from recpref.composition import compose
-from recpref.plan import FILE, FORMAT, DataPart, Facts, Part, Plan, Written, read, write
+from recpref.plan import FILE, FORMAT, DataPart, Part, Plan, Sizes, Written, read, write
 
 
 def planned(**changes: object) -> Plan:
@@ -25,7 +25,7 @@ def test_parts_and_options() -> None:
 @pytest.mark.parametrize("frame", [False, True])
 def test_what_is_written_is_read(tmp_path: Path, frame: bool) -> None:
     """Every name and value, and where the data came from."""
-    written = Written(planned().on("mine", frame=frame, user="who"), "abc", Facts(5, 3))
+    written = Written(planned().on("mine", frame=frame, user="who"), "abc", Sizes(5, 3))
     write(tmp_path, written)
     assert read(tmp_path / FILE) == written
     assert Plan.of(written.plan.content) == written.plan

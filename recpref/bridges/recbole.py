@@ -55,7 +55,6 @@ def fit(
     *,
     split: str | Split = "leave_one_out",
     epochs: int = 100,
-    max_len: int = 50,
     k: int = 100,
     seed: int = 1,
     config: dict[str, Any] | None = None,
@@ -63,14 +62,16 @@ def fit(
 ) -> Trained:
     """Trains a RecBole model by its name, with early stopping by its NDCG@10 on our validation targets.
 
-    ``config`` are RecBole's own options, such as ``{"hidden_size": 128, "learning_rate": 3e-4}``, and override the bridge's.
-    ``max_len`` is the length of histories that sequential models see; the answers hold enough items for lists of ``k`` of
-    which everything seen is filtered.
+    ``config`` are RecBole's own options, such as ``{"hidden_size": 128, "MAX_ITEM_LIST_LENGTH": 200}``, and override the
+    bridge's; the latter, 50 by default, says how much of a history sequential models see. The answers hold enough items for
+    lists of ``k`` after everything seen is filtered.
 
     Raises: ValueError for an unknown model or wrong number, a Python without RecBole, or a split without validation;
     RuntimeError with RecBole's last words where it fails.
     """
-    for name, value in {"epochs": epochs, "max_len": max_len, "k": k}.items():
+    options = {"MAX_ITEM_LIST_LENGTH": 50, **(config or {})}
+    max_len = options.pop("MAX_ITEM_LIST_LENGTH")
+    for name, value in {"epochs": epochs, "k": k, "MAX_ITEM_LIST_LENGTH": max_len}.items():
         if value < 1:
             raise ValueError(f"{name}={value} must be at least 1")
     data = data if isinstance(data, Interactions) else open_data(data)
@@ -80,17 +81,20 @@ def fit(
     known = models(python)
     if model not in known:
         raise ValueError(unknown("RecBole model", model, known))
-    longest = max(int(np.diff(part.history.offsets)[part.users - 1].max()) for part in parts[1:3])
-    request = {"model": model, "family": known[model], "epochs": epochs, "seed": seed, "config": config or {}}
-    max_len = min(max_len, longest)
-    request |= {"n_best": k + longest, "max_len": max_len}
+    longest = max(int(np.diff(part.history.offsets)[part.users - 1].max()) for part in (parts.valid, parts.test))
+    request = {"model": model, "family": known[model], "epochs": epochs, "seed": seed, "config": options}
+    return _exchanged({**request, "n_best": k + longest, "max_len": min(max_len, longest)}, parts, data, python)
+
+
+def _exchanged(request: dict[str, Any], split: Split, data: Interactions, python: str | Path) -> Trained:
+    """Files there and back, in a folder that does not stay."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_split(parts, folder / "data", max_len=max_len if known[model] == "sequential" else None)
+        write_split(split, folder / "data", max_len=request["max_len"] if request["family"] == "sequential" else None)
         (folder / "request.json").write_text(json.dumps(request))
-        _write_asked(parts, folder / "asked.npz")
+        _write_asked(split, folder / "asked.npz")
         _child(python, folder, "train", str(folder))
-        return _read_answers(folder, parts, data)
+        return _read_answers(folder, split, data)
 
 
 def write_split(split: Split, folder: Path, *, max_len: int | None = None) -> None:

@@ -101,7 +101,7 @@ def test_through_a_process_that_recommends_what_is_popular(tmp_path, model) -> N
     """Both ways to our metrics agree with one another, and with our own Popular up to ties; nothing is left of the files."""
     data = cyclic()
     split = LeaveOneOut()(data)
-    trained = fit(model, data, split=split, epochs=3, max_len=4, k=12, python=player(tmp_path), config={"x": 1})
+    trained = fit(model, data, split=split, epochs=3, k=12, python=player(tmp_path), config={"x": 1, "MAX_ITEM_LIST_LENGTH": 4})
     sent = trained.report["asked"]
     longest = int(np.diff(split.test.history.offsets).max())
     assert sent == {
@@ -137,10 +137,12 @@ def test_a_python_without_recbole_or_none_at_all(tmp_path) -> None:
         models("/nowhere/python")
 
 
-@pytest.mark.parametrize(("option", "value"), [("epochs", 0), ("max_len", 0), ("k", -1)])
+@pytest.mark.parametrize(("option", "value"), [("epochs", 0), ("k", -1)])
 def test_numbers_that_are_none(option, value) -> None:
     with pytest.raises(ValueError, match=f"{option}={value} must be at least 1"):
         fit("Pop", cyclic(), **{option: value})
+    with pytest.raises(ValueError, match="MAX_ITEM_LIST_LENGTH=0 must be at least 1"):
+        fit("Pop", cyclic(), config={"MAX_ITEM_LIST_LENGTH": 0})
 
 
 def test_a_split_without_validation_is_refused() -> None:
@@ -176,7 +178,7 @@ def test_a_real_sequential_model_learns_the_cycle(real) -> None:
     """The next item, first or nearly: histories, their order and the numbers of items survive both ways."""
     data = cyclic(300)
     config = {"embedding_size": 16, "hidden_size": 16, "num_layers": 1, "train_batch_size": 64, "learning_rate": 0.01}
-    trained = fit("GRU4Rec", data, epochs=15, max_len=6, python=real, config=config)
+    trained = fit("GRU4Rec", data, epochs=15, python=real, config=config)
     evaluation = Evaluation({"hr": components.find("metric", "hr")}, ks=(1,), filter_seen=False)
     assert evaluation(trained.test, LeaveOneOut()(data).test).means["hr@1"] > 0.9
 
