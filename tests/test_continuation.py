@@ -20,7 +20,7 @@ def cut_short(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("asked", [{}, {"model": "sasrec"}, {"optimizer.lr": "2e-3"}, {"model.d_model": "32"}, {"model.d_ff": "null"}])
+@pytest.mark.parametrize("asked", [{}, {"model": "sasrec"}, {"optimizer.lr": "2e-3"}, {"model.d_model": "32"}, {"data.k_core": "null"}])
 def test_the_same_options_in_any_spelling_are_the_same(cut_short, asked):
     assert plan_to_continue(cut_short, asked) == written(cut_short).plan
 

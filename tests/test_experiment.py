@@ -217,7 +217,7 @@ def test_who_reads_a_whole_history_learns_from_prefixes(data: Interactions, tmp_
 def test_prefixes_are_for_causal_models_too(data: Interactions, tmp_path: Path) -> None:
     """SASRec may be asked for the next item at the last step only."""
     run = fit(tmp_path, data, "examples=prefix", "trainer.max_epochs=1")
-    assert run.experiment["examples"] == {"name": "prefix", "stride": 0.0}
+    assert run.experiment.examples == ("prefix", {"stride": 0.0})
 
 
 def written(folder: Path) -> list[Path]:

@@ -17,6 +17,7 @@ import torch
 import yaml
 
 import recpref
+from recpref import components
 from recpref.data.interactions import Interactions
 from recpref.plan import FORMAT, Plan
 from recpref.run import FILES, Run
@@ -98,9 +99,9 @@ def test_per_user_values_average_to_the_metrics(run: Run) -> None:
     """Each test metric is the mean of its column, and every user stands there once, by original id."""
     assert run.per_user["user"].tolist() == sorted(cycle()["who"].unique())
     tested = {key.removeprefix("test/"): value for key, value in run.metrics.items() if key.startswith("test/")}
-    assert set(tested) == set(run.per_user.columns) - {"user"}
-    for name, value in tested.items():
-        assert run.per_user[name].mean() == value
+    assert set(run.per_user.columns) - {"user"} == {f"{metric}@{k}" for metric in components.names("metric") for k in (1, 10)}
+    for name in set(run.per_user.columns) - {"user"}:
+        assert run.per_user[name].mean() == tested[name]
 
 
 def test_a_loaded_run_is_the_saved_run(run: Run) -> None:

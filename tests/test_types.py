@@ -38,13 +38,13 @@ def test_what_travels_is_a_named_tuple(name: str) -> None:
 
 @pytest.mark.parametrize("name", components.names("model"))
 def test_every_model_keeps_its_protocol(name: str) -> None:
-    """A model can be retrieved from; one that trains by batches also says whether it is causal."""
+    """A model can be retrieved from or scores the catalogue; one that trains by batches also says whether it is causal."""
     found = components.find("model", name)
     missing = set(components.facts_of(found)) - set(FACTS)
     if missing:
         pytest.skip(f"needs {missing}")
     model = components.build(found, {}, FACTS)
-    assert isinstance(model, types.Retriever)
+    assert isinstance(model, types.Retriever | types.Catalogue)
     assert hasattr(model, "fit") or isinstance(model, types.Scorer)
     assert isinstance(TopK(model), types.Recommender)
 
