@@ -18,7 +18,7 @@ install: .venv/installed
 	touch $@
 
 train: install
-	$(BIN)/python -m recpref.train model=bert4rec data=ml_100k refit=true
+	$(BIN)/python -m recpref.train model=bert4rec data=ml_100k
 
 test: install
 	$(BIN)/python -m pytest -n 2
