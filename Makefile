@@ -27,7 +27,7 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	rm -rf build/wheel && $(BIN)/python -m build --wheel --outdir build/wheel . > build/wheel.log 2>&1 || (cat build/wheel.log; exit 1)
+	mkdir -p build && rm -rf build/wheel && $(BIN)/python -m build --wheel --outdir build/wheel . > build/wheel.log 2>&1 || (cat build/wheel.log; exit 1)
 	$(BIN)/python -m zipfile --list build/wheel/*.whl | grep "recpref/cards/.*toml"
 
 clean:
