@@ -27,7 +27,7 @@ from recpref.facts import Facts
 from recpref.optimizer import Optimizer
 from recpref.plan import DataPart, Part, Plan, Sizes, Written, write
 from recpref.plots import training_curve
-from recpref.run import Run, save
+from recpref.run import Run, save, save_objective
 from recpref.sampled import sampled_report
 from recpref.topk import TopK
 from recpref.trackers import trackers
@@ -177,11 +177,13 @@ def _trained(plan: Plan, rows: Interactions, valid: Heldout, place: Path, *, hor
         loggers = trackers(plan.logger, place, f"{title}, seed {plan.seed}")
     course = train(module, batches, Stopping(**plan.stopping), plan.trainer, loggers, place)
     training_curve(course.validations, course.losses, place / "curve.png", title=title, best_epoch=course.best_epoch)
+    save_objective(place, module.objective)
     return model.eval().cpu(), course
 
 
 def _module(plan: Plan, model: Any, facts: dict[str, Any], horizon: int | None) -> Training:
     facts = facts | {"loss": _component(plan.loss, "loss", facts), "sampler": _component(plan.sampler, "sampler", facts)}
+    facts |= {"d_model": model.table()[0].shape[1]} if hasattr(model, "table") else {}
     objective = _component(plan.objective, "objective", facts)
     watched = evaluation_of(plan, metrics=("ndcg", "hr"), ks=(10,))
     return Training(model, objective, Optimizer(**plan.optimizer), watched, seed=plan.seed, horizon=horizon)

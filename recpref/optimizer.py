@@ -16,7 +16,8 @@ class Optimizer:
     ``average`` > 0 keeps an exponential moving average of the weights with that decay a step; it is what is validated and
     saved (Polyak and Juditsky 1992; 0 is off, as in all papers here).
 
-    Weight decay spares biases and norms (every parameter of one dimension), as BERT's does.
+    Weight decay spares biases and norms (every parameter of one dimension), as BERT's does. A part with ``groups()`` says itself at
+    what rate and decay its parameters learn (``types.Group``).
 
     Raises: ValueError for a rate that is not positive, or a negative decay or warm-up.
     """
@@ -45,10 +46,13 @@ class Optimizer:
 
     def __call__(self, module: nn.Module, n_steps: float) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
         """The optimiser over ``module`` and its schedule, to be stepped after every batch of ``n_steps``."""
-        parameters = [p for p in module.parameters() if p.requires_grad]
+        own = [group for part in module.modules() if hasattr(part, "groups") for group in part.groups()]
+        theirs = {id(p) for group in own for p in group.parameters}
+        parameters = [p for p in module.parameters() if p.requires_grad and id(p) not in theirs]
         groups = [
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.weight_decay},
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+            *({"params": g.parameters, "lr": self.lr * g.lr_scale, "weight_decay": g.weight_decay} for g in own if g.parameters),
         ]
         kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[self.method]
         optimizer = kind(groups, lr=self.lr, betas=(0.9, self.beta2), fused=True)

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from recpref import components
 from recpref.data.histories import history_of
@@ -37,6 +37,9 @@ FILES = (
     "item_counts.parquet",
     "environment.json",
 )
+
+
+OBJECTIVE = "objective.safetensors"
 
 
 class Trained(NamedTuple):
@@ -97,6 +100,12 @@ class Run:
     def audit(self) -> dict[str, Any]:
         """What the leakage audit of the split found: counts, and ``notes`` in words."""
         return dict(json.loads((self.path / "audit.json").read_text()))
+
+    @cached_property
+    def objective_state(self) -> dict[str, Tensor]:
+        """What the objective learned beside the model (of the refit, where there was one); empty where it learns nothing."""
+        found = [file for file in (self.path / "refit" / OBJECTIVE, self.path / OBJECTIVE) if file.is_file()]
+        return load_file(found[0]) if found else {}
 
     def similar(self, items: Any, k: int = 10) -> pd.DataFrame:
         """The k items most alike to each of ``items`` (original ids) by the cosine of their vectors, itself left out.
@@ -199,7 +208,17 @@ def save(place: Path, model: nn.Module, data: Interactions, metrics: dict[str, A
     (place / "environment.json").write_text(json.dumps(environment(), indent=1))
     (place / "metrics.json").write_text(json.dumps(metrics, indent=1))
     report.per_user.to_parquet(place / "per_user.parquet")
-    save_file({name: value.contiguous().clone() for name, value in model.state_dict().items()}, place / "model.safetensors")
+    _save_state(model, place / "model.safetensors")
     _write_vocabulary(data.items, place / "items.parquet")
     pd.DataFrame({"id": data.items.ids, "count": item_counts[1:]}).to_parquet(place / "item_counts.parquet")
     _write_vocabulary(data.users, place / "users.parquet")
+
+
+def save_objective(place: Path, objective: Any) -> None:
+    """Writes what an objective learned into ``place``, if it learns anything."""
+    if isinstance(objective, nn.Module):
+        _save_state(objective, place / OBJECTIVE)
+
+
+def _save_state(module: nn.Module, file: Path) -> None:
+    save_file({name: value.cpu().contiguous().clone() for name, value in module.state_dict().items()}, file)

@@ -153,3 +153,11 @@ class Objective(Protocol):
     """A training problem: the summed loss, the count to divide by, and values worth logging."""
 
     def __call__(self, model: Any, batch: Batch, step: Step) -> tuple[Tensor, Tensor, dict[str, Any]]: ...
+
+
+class Group(NamedTuple):
+    """Parameters that learn at ``lr_scale`` times the rate, with a weight decay of their own: what ``groups()`` of a part lists."""
+
+    parameters: list[Any]
+    lr_scale: float = 1.0
+    weight_decay: float = 0.0

@@ -38,13 +38,15 @@ class Split(NamedTuple):
     ordered: bool = True
 
 
-def divided(data: Interactions, valid: Bool[np.ndarray, " n"], test: Bool[np.ndarray, " n"], *, ordered: bool = True) -> Split:
-    """These rows validate, those test and the rest trains. At test, the history holds the validation rows, too.
+def divided(
+    data: Interactions, valid: Bool[np.ndarray, " n"], test: Bool[np.ndarray, " n"], *, ordered: bool = True, valid_known: bool = True
+) -> Split:
+    """These rows validate, those test and the rest trains. At test, the history holds the validation rows, too, if ``valid_known``.
 
     A user without a history cannot be asked for anything: such a user's held-out rows are no targets.
     """
     train = data.where(~valid & ~test)
-    before_test = data.where(~test) if valid.any() else train
+    before_test = data.where(~test) if valid.any() and valid_known else train
     return Split(train, _asked(train, data.where(valid)), _asked(before_test, data.where(test)), ordered)
 
 

@@ -16,10 +16,14 @@ PARTS = ("train", "valid", "test")
 
 
 class Given:
-    """``column`` holds ``train``, ``valid`` or ``test`` in every row."""
+    """``column`` holds ``train``, ``valid`` or ``test`` in every row.
 
-    def __init__(self, *, column: str = "split"):
-        self.column = column
+    ``valid_known=false`` keeps validation rows out of the histories at test, where they may then be recommended and count as
+    wrong: the protocol of papers that forget them.
+    """
+
+    def __init__(self, *, column: str = "split", valid_known: bool = True):
+        self.column, self.valid_known = column, valid_known
 
     def __call__(self, data: Interactions) -> Split:
         """Raises: ValueError without that column, for another value in it, or where nothing is to be trained on or tested."""
@@ -33,7 +37,7 @@ class Given:
         if (code < 0).any():
             raise ValueError(f"column {self.column!r} has {(code < 0).sum()} missing values; every row must say train, valid or test")
         part = [list(map(str, values)).index(name) if name in map(str, values) else len(values) for name in PARTS]
-        split = divided(data, code == part[1], code == part[2], ordered=False)
+        split = divided(data, code == part[1], code == part[2], ordered=False, valid_known=self.valid_known)
         for name, rows in (("train on", split.train), ("test", split.test.targets)):
             if not len(rows):
                 raise ValueError(

@@ -1,0 +1,106 @@
+"""NBPO for any model: positives are liked, negatives are liked with a learned probability of having gone unobserved.
+
+Source: Yu and Qin, "Sampler design for implicit feedback data by noisy-label robust learning" (SIGIR 2020), carried from matrix
+factorisation to any model: scores are the model's, at the positions that carry loss, and the flip probability comes from a small head
+(``recpref.flips``) that reads the encoder without moving it. A positive weighs as much as all its negatives together, as there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from recpref.data.interactions import Interactions
+from recpref.flips import Flips
+from recpref.negatives import positives
+from recpref.noise import Likelihood, auc, observed, unobserved
+from recpref.objectives.score import candidate_scores, encodings
+from recpref.samplers.catalogue import Catalogue
+from recpref.types import PAD, Batch, Candidates, Group, Sampler, Scorer, Step
+
+__all__ = ["NBPO"]
+
+WATCHED = 1024  # positives and negatives of a batch whose flip probabilities are compared for the log
+
+
+class NBPO(nn.Module):
+    """``observed(positive) + mean_j unobserved(negative_j)``, with flip probabilities from the parts named in ``by``.
+
+    Without parts the flip probability is the constant ``prior``: the control that every learned one has to beat (``prior=0`` is BPO).
+    ``likelihood`` is one of the paper's three (``recpref.noise``). The head holds still at the prior for ``warmup_epochs``, then learns
+    at ``flip_lr`` times the rate, drawn towards the prior by ``pull`` times the mean squared distance of its logits.
+
+    Logs: mean and deviation of the flip probability of negatives, and the chance that a negative's exceeds a positive's.
+
+    Raises: ValueError without sampled negatives, for a prior outside [0, 1), an unknown part, or a negative weight.
+    """
+
+    def __init__(
+        self,
+        n_items: int,
+        n_users: int,
+        d_model: int,
+        train: Interactions,
+        sampler: Sampler,
+        *,
+        likelihood: Likelihood = "nbpo",
+        by: tuple[str, ...] = ("level", "popularity", "state"),
+        prior: float = 0.1,
+        d_flip: int = 16,
+        warmup_epochs: int = 5,
+        flip_lr: float = 1.0,
+        pull: float = 0.0,
+    ):
+        super().__init__()
+        if isinstance(sampler, Catalogue):
+            raise ValueError("objective=nbpo weighs sampled negatives, and sampler=catalogue draws none; add sampler=uniform")
+        if by and not prior > 0:
+            raise ValueError("objective.prior=0.0 says that nothing is ever flipped, and nothing can be learned from there; raise it")
+        for name, value in (("flip_lr", flip_lr), ("pull", pull), ("warmup_epochs", warmup_epochs)):
+            if value < 0:
+                raise ValueError(f"objective.{name}={value} must not be negative")
+        self.sampler, self.likelihood = sampler, likelihood
+        self.warmup_epochs, self.flip_lr, self.pull = warmup_epochs, flip_lr, pull
+        self.flips = Flips(n_items, n_users, d_model, by=tuple(by), prior=prior, d_flip=d_flip).describe(train)
+
+    def groups(self) -> list[Group]:
+        """The flip head learns at a rate of its own, without weight decay, which would pull it to nowhere in particular."""
+        return [Group(list(self.flips.parameters()), lr_scale=self.flip_lr, weight_decay=0.0)]
+
+    def __call__(self, model: Scorer, batch: Batch, step: Step) -> tuple[Tensor, Tensor, dict[str, Any]]:
+        """The summed loss and the number of positions it was taken at. Shapes: scalars."""
+        where = batch.targets != PAD
+        user = batch.history.user[positives(batch)[1]]
+        candidates = self.sampler(batch, step.rng)
+        total, logs = torch.zeros((), device=user.device), {}
+        for weight, h_MD in encodings(model, batch.history, where):
+            flips = self.flip_logits(h_MD, user, candidates)
+            if step.epoch < self.warmup_epochs:
+                flips = torch.full_like(flips, self.flips.prior)
+            total = total + weight * self.values(model, h_MD, flips, candidates).sum()
+            logs = logs or self.watched(flips.detach())
+        return total, where.sum(), logs
+
+    def flip_logits(self, h_MD: Float[Tensor, "M D"], user: Int[Tensor, " M"], candidates: Candidates) -> Float[Tensor, "M C"]:
+        """Of the positive (column 0) and its negatives."""
+        assert candidates.negatives is not None
+        items = torch.cat([candidates.positive[:, None], candidates.negatives.expand(len(user), -1)], 1)
+        return self.flips(h_MD, user, items)
+
+    def values(self, model: Scorer, h_MD: Float[Tensor, "M D"], flips: Float[Tensor, "M C"], candidates: Candidates) -> Float[Tensor, " M"]:
+        """The loss of each position; an accidental positive among the negatives is none of them."""
+        scores = candidate_scores(h_MD, *model.table(), candidates)
+        kept = scores[:, 1:] > -torch.inf
+        negative = unobserved(self.likelihood, scores[:, 1:].masked_fill(~kept, 0.0), flips[:, 1:])
+        losses = observed(self.likelihood, scores[:, 0], flips[:, 0]) + (negative * kept).sum(1) / kept.sum(1).clamp(min=1)
+        return losses + self.pull * (flips - self.flips.prior).square().mean(1) if self.pull else losses
+
+    def watched(self, flips: Float[Tensor, "M C"]) -> dict[str, float]:
+        """What the log says of the flip probabilities of a batch."""
+        gamma = torch.sigmoid(flips)
+        positive, negative = gamma[:WATCHED, 0], gamma[:, 1:].flatten()
+        some = negative[:: max(1, len(negative) // WATCHED)]
+        return {"flip_mean": float(some.mean()), "flip_sd": float(some.std(correction=0)), "flip_auc": auc(some, positive)}

@@ -1,0 +1,176 @@
+"""NBPO on any model: by hand, its limits, its head's own rate, and what it refuses."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+import torch
+
+import recpref
+from recpref import components
+from recpref.losses.bpo import BPO
+from recpref.noise import logit, observed, unobserved
+from recpref.objectives.nbpo import NBPO
+from recpref.objectives.score import Score, candidate_scores, encoded
+from recpref.optimizer import Optimizer
+from recpref.samplers.catalogue import Catalogue
+from recpref.samplers.uniform import Uniform
+from recpref.types import Batch, Candidates, History, Step
+
+V, U, D = 9, 6, 8
+FRAME = pd.DataFrame([(u, (u + i) % V, i) for u in range(U) for i in range(7)], columns=["user_id", "item_id", "timestamp"])
+DATA = recpref.Interactions.from_dataframe(FRAME, user="user_id", item="item_id", time="timestamp")
+ITEMS = torch.tensor([[1, 2, 3, 4], [0, 0, 5, 6]])
+BATCH = Batch(History(ITEMS, torch.tensor([1, 2])), torch.tensor([[2, 3, 4, 5], [0, 0, 6, 7]]))
+
+
+def sampler(**options):
+    return Uniform(V, DATA, **{"n_negatives": 4, **options})
+
+
+def objective(**options) -> NBPO:
+    torch.manual_seed(0)
+    return NBPO(V, U, D, DATA, options.pop("sampler", sampler()), **{"warmup_epochs": 0, **options})
+
+
+def model():
+    torch.manual_seed(1)
+    return components.find("model", "sasrec")(V, d_model=D, n_layers=1, max_len=6, dropout=0.0, attention_dropout=0.0)
+
+
+def step(epoch: int = 0) -> Step:
+    return Step(epoch, 0, torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("likelihood", ["nbpo", "nbpo_s", "nbpo_o"])
+def test_it_is_one_positive_and_the_mean_of_its_negatives(likelihood):
+    sasrec, nbpo = model(), objective(likelihood=likelihood, prior=0.3, by=("level", "popularity", "state"))
+    with torch.no_grad():
+        nbpo.flips.by_popularity.fill_(0.7)
+    total, count, _ = nbpo(sasrec, BATCH, step())
+    where = BATCH.targets != 0
+    h, drawn = encoded(sasrec, BATCH.history, where), sampler()(BATCH, step().rng)
+    scores = candidate_scores(h, *sasrec.table(), drawn)
+    user = torch.tensor([1, 1, 1, 1, 2, 2])
+    flips = nbpo.flips(h, user, torch.cat([drawn.positive[:, None], drawn.negatives], 1))
+    expected = sum(
+        observed(likelihood, scores[row, 0], flips[row, 0])
+        + sum(unobserved(likelihood, scores[row, j], flips[row, j]) for j in range(1, 5)) / 4
+        for row in range(6)
+    )
+    assert count == 6
+    torch.testing.assert_close(total, expected)
+
+
+@pytest.mark.parametrize("likelihood", ["nbpo", "nbpo_o"])
+def test_never_flipped_is_bpo(likelihood):
+    """In value and in every gradient."""
+    one, other = model(), model()
+    total, *_ = objective(likelihood=likelihood, by=(), prior=0.0)(one, BATCH, step())
+    plain, *_ = Score(sampler(), BPO())(other, BATCH, step())
+    total.backward(), plain.backward()
+    torch.testing.assert_close(total, plain)
+    for mine, theirs in zip(one.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, theirs.grad)
+
+
+def test_an_accidental_positive_is_no_negative():
+    """With shared negatives 1 to 9, each row's own positive is marked: it counts neither in the sum nor in the mean."""
+    nbpo, sasrec = objective(sampler=sampler(n_negatives=V, shared=True), by=(), prior=0.2), model()
+    total, *_ = nbpo(sasrec, BATCH, step())
+    h = encoded(sasrec, BATCH.history, BATCH.targets != 0)
+    scores = sasrec.score(h)[:, 1:]
+    flip = torch.full_like(scores, logit(0.2))
+    own = torch.nn.functional.one_hot(BATCH.targets[BATCH.targets != 0] - 1, V).bool()
+    negative = unobserved("nbpo", scores, flip).masked_fill(own, 0).sum(1) / (V - 1)
+    torch.testing.assert_close(total, (observed("nbpo", scores, flip)[own] + negative).sum())
+
+
+def test_the_head_holds_still_while_it_warms_up():
+    nbpo, sasrec = objective(warmup_epochs=2, prior=0.2, likelihood="nbpo_o"), model()
+    with torch.no_grad():
+        nbpo.flips.by_level.fill_(1.0)
+    for epoch, learns in ((1, False), (2, True)):
+        nbpo.zero_grad()
+        total, _, logs = nbpo(sasrec, BATCH, step(epoch))
+        total.backward()
+        assert (nbpo.flips.by_level.grad is not None) is learns
+        assert (logs["flip_mean"] == pytest.approx(0.2)) is not learns
+
+
+def test_the_head_moves_no_encoder():
+    """Its own terms reach the encoder through scores alone: with scores held, the encoder gets nothing."""
+    nbpo = objective(by=("state",), prior=0.3)
+    h = torch.randn(6, D, requires_grad=True)
+    drawn = Candidates(torch.arange(1, 7), torch.randint(1, V + 1, (6, 4)))
+    nbpo.flip_logits(h, torch.ones(6, dtype=torch.long), drawn).sum().backward()
+    assert h.grad is None
+
+
+def test_pull_draws_flips_to_the_prior():
+    nbpo, sasrec = objective(by=("level",), prior=0.3, pull=2.0), model()
+    with torch.no_grad():
+        nbpo.flips.by_level.fill_(0.5)
+    pulled = nbpo(sasrec, BATCH, step())[0]
+    nbpo.pull = 0.0
+    torch.testing.assert_close(pulled - nbpo(sasrec, BATCH, step())[0], torch.tensor(6 * 2.0 * 0.25))
+
+
+def test_the_head_learns_at_its_own_rate_without_decay():
+    nbpo, sasrec = objective(flip_lr=0.1), model()
+    optimizer, _ = Optimizer(lr=1e-2, weight_decay=0.5)(torch.nn.ModuleList([sasrec, nbpo]), 10)
+    heads = {id(p) for p in nbpo.flips.parameters()}
+    for group in optimizer.param_groups:
+        mine = {id(p) for p in group["params"]} & heads
+        assert not mine or (len(mine) == len(group["params"]) and group["lr"] == pytest.approx(1e-3) and group["weight_decay"] == 0)
+    every = [id(p) for group in optimizer.param_groups for p in group["params"]]
+    assert len(every) == len(set(every)) == len(list(sasrec.parameters())) + len(heads)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"sampler": Catalogue()}, "sampler=catalogue draws none; add sampler=uniform"),
+        ({"prior": 0.0}, "nothing can be learned from there"),
+        ({"prior": 1.0}, r"must lie in \[0, 1\)"),
+        ({"pull": -1.0}, "objective.pull=-1.0 must not be negative"),
+        ({"by": ("exposure",)}, "known: activity, item, level, popularity, state, user"),
+    ],
+)
+def test_bad_options_are_refused(options, says):
+    with pytest.raises(ValueError, match=says):
+        objective(**options)
+
+
+FEW = (
+    "model.d_model=8",
+    "model.n_layers=1",
+    "model.max_len=8",
+    "trainer.max_epochs=2",
+    "stopping.every=1",
+    "loader.batch_size=4",
+    "logger=csv",
+)
+
+
+@pytest.mark.parametrize("name", ["sasrec", "bert4rec", "gru4rec"])
+def test_it_trains_by_name_and_keeps_its_flips(name, tmp_path):
+    given = [
+        text
+        for text in FEW
+        if text.split("=")[0].removeprefix("model.") in (*components.options_of(components.find("model", name)), text.split("=")[0])
+    ]
+    nbpo = ("objective=nbpo", "objective.warmup_epochs=0", "sampler=uniform", "sampler.n_negatives=3")
+    run = recpref.fit(f"model={name}", *given, *nbpo, f"out={tmp_path}", data=DATA)
+    assert run.metrics["test/ndcg@10"] >= 0
+    saved = run.objective_state
+    assert {key for key in saved if key.startswith("flips.")} >= {"flips.popularity", "flips.by_level", "flips.items.weight"}
+    assert saved["flips.by_level"].item() != 0
+    log = pd.read_csv(next(run.path.rglob("metrics.csv")))
+    assert {"train/flip_mean", "train/flip_sd", "train/flip_auc"} <= set(log.columns)
+
+
+def test_the_control_has_no_flips_to_learn(tmp_path):
+    nbpo = ("objective=nbpo", "objective.by=[]", "objective.prior=0.25", "sampler=uniform", "sampler.n_negatives=3")
+    run = recpref.fit("model=sasrec", *FEW, *nbpo, f"out={tmp_path}", data=DATA)
+    assert run.experiment.objective.options["by"] == []
