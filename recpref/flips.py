@@ -5,7 +5,10 @@ The flip logit is ``logit(prior)`` plus a sum of parts, each of which starts at 
 * ``level``: one number, learned;
 * ``popularity``, ``activity``: a weight on the standardised logarithm of the item's (the user's) training interactions;
 * ``item``, ``user``: a bias for each item (each user);
-* ``state``: ``(W h) . q_i``, where h is the encoder's state of the user, which gets no gradient from here.
+* ``state``: ``(W h) . q_i``, where h is the encoder's state of the user, which gets no gradient from here;
+* ``sampling``: ``log(n_u / (V - n_u))``, fixed: where a user's n_u positives weigh as much as all V - n_u other items, the odds of a flip
+  among what is compared are the true odds times this, and with it ``prior`` and the rest speak of the true ones. (With
+  ``e^R' = e^R gamma / gamma'`` both sides of the likelihood keep their form, and the posterior its value.)
 
 Source: NBPO (Yu and Qin, SIGIR 2020) has ``P_u . Q_i`` alone, which its own regularisation drives to a constant; the parts are ours.
 """
@@ -23,7 +26,7 @@ from recpref.data.interactions import Interactions
 from recpref.noise import logit
 from recpref.suggest import unknown
 
-Source = Literal["level", "popularity", "activity", "item", "user", "state"]
+Source = Literal["level", "popularity", "activity", "item", "user", "state", "sampling"]
 STD = 0.1  # of the initial state and item vectors: small, but a product of two zeros would never move
 
 
@@ -49,6 +52,7 @@ class Flips(nn.Module):
         self.prior, self.by = logit(prior), tuple(by)
         self.register_buffer("popularity", torch.zeros(n_items + 1))
         self.register_buffer("activity", torch.zeros(n_users + 1))
+        self.register_buffer("sampling", torch.zeros(n_users + 1))
         sizes = {"level": 1, "popularity": 1, "activity": 1, "item": n_items + 1, "user": n_users + 1}
         for part, size in sizes.items():
             self.register_parameter(f"by_{part}", nn.Parameter(torch.zeros(size)) if part in by else None)
@@ -62,6 +66,8 @@ class Flips(nn.Module):
         """Itself, knowing the training data."""
         for table, counts in ((self.popularity, train.item_counts), (self.activity, np.append(0, np.diff(train.offsets)))):
             table.copy_(torch.from_numpy(_standardised(counts)))
+        taken = np.append(0, np.diff(train.offsets)).clip(1, train.n_items - 1)
+        self.sampling.copy_(torch.from_numpy(np.log(taken / (train.n_items - taken))))
         return self
 
     def forward(self, h_MD: Float[Tensor, "M D"], user: Int[Tensor, " M"], items: Int[Tensor, "#M C"]) -> Float[Tensor, "M C"]:
@@ -71,6 +77,8 @@ class Flips(nn.Module):
             total = total + self.by_level
         if self.by_popularity is not None:
             total = total + self.by_popularity * self.popularity[items]
+        if "sampling" in self.by:
+            total = total + self.sampling[user][:, None]
         if self.by_activity is not None:
             total = total + self.by_activity * self.activity[user][:, None]
         if self.by_item is not None:

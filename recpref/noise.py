@@ -10,7 +10,8 @@ in the authors' code, of which there are three kinds:
 * ``nbpo_o``: the log-likelihood as it is;
 * ``nbpo_s``: the surrogate, a sum of probabilities in place of their product;
 * ``nbpo``: the surrogate, with the gradient of every ``sigmoid`` replaced by that of its logarithm. No scalar has this
-  gradient; the parts that it holds constant are detached here.
+  gradient; the parts that it holds constant are detached here;
+* ``nbpo_e`` (ours): scores as in ``nbpo``, flips by the exact likelihood as in ``nbpo_o``, whose posterior finds flips better.
 
 A flip that carries no gradient is a constant: the terms of ``nbpo`` that only move flips are then left out.
 
@@ -26,7 +27,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-Likelihood = Literal["nbpo", "nbpo_s", "nbpo_o"]
+Likelihood = Literal["nbpo", "nbpo_s", "nbpo_o", "nbpo_e"]
 
 
 def observed(likelihood: Likelihood, score: Float[Tensor, "*M"], flip: Float[Tensor, "*M"]) -> Float[Tensor, "*M"]:
@@ -35,6 +36,8 @@ def observed(likelihood: Likelihood, score: Float[Tensor, "*M"], flip: Float[Ten
         return -F.logsigmoid(score) - F.logsigmoid(-flip)
     if likelihood == "nbpo_s":
         return -torch.sigmoid(-flip) * torch.sigmoid(score)
+    if likelihood == "nbpo_e":
+        return -torch.sigmoid(-flip).detach() * F.logsigmoid(score) - F.logsigmoid(-flip)
     known = -torch.sigmoid(-flip).detach() * F.logsigmoid(score)
     return known - torch.sigmoid(score).detach() * F.logsigmoid(-flip) if flip.requires_grad else known
 
@@ -46,6 +49,8 @@ def unobserved(likelihood: Likelihood, score: Float[Tensor, "*M"], flip: Float[T
     if likelihood == "nbpo_s":
         return -torch.sigmoid(-score) - torch.sigmoid(flip) * torch.sigmoid(score)
     known = -F.logsigmoid(-score) - torch.sigmoid(flip).detach() * F.logsigmoid(score)
+    if likelihood == "nbpo_e":
+        return known - F.softplus(F.logsigmoid(flip) + score.detach())
     return known - torch.sigmoid(score).detach() * F.logsigmoid(flip) if flip.requires_grad else known
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch.nn import functional as F
 
 from recpref.data.interactions import Interactions
 from recpref.flips import Flips
-from recpref.noise import logit
+from recpref.noise import liked, logit
 
 ROWS = pd.DataFrame([(1, "a"), (1, "b"), (1, "c"), (2, "a")], columns=["u", "i"])
 DATA = Interactions.from_dataframe(ROWS, user="u", item="i")
@@ -43,6 +46,22 @@ def test_parts_by_hand():
     first, second = 10 + 3 + 100, 10 - 3 + 200
     expected = [[first + 2 * 2**0.5 + 0.1, first - 2**0.5 + 0.2], [second - 2**0.5 + 0.3, second]]
     torch.testing.assert_close(found, torch.tensor(expected))
+
+
+def test_what_sampling_does_to_the_odds():
+    """User 2 has one of three items: log(1/2). User 1 has all three, which is taken as two: log 2."""
+    found = flips("sampling", prior=0.5)(torch.zeros(2, 4), torch.tensor([1, 2]), torch.tensor([[1], [3]]))
+    torch.testing.assert_close(found, torch.tensor([[2.0], [0.5]]).log())
+
+
+def test_sampled_odds_keep_the_likelihood():
+    """liked p, flipped g; the unobserved are sampled at rate rho: P(observed | sampled) and the posterior, by Bayes and by the head."""
+    p, g, rho = 0.3, 0.4, 0.2
+    taken, left = (1 - g) * p, rho * (1 - p + g * p)
+    flip = torch.tensor(math.log(rho * g / (1 - g)))
+    score = torch.tensor(p / (1 - p)).log() + torch.tensor(g).log() - F.logsigmoid(flip)
+    assert ((1 - flip.sigmoid()) * score.sigmoid()).item() == pytest.approx(taken / (taken + left), abs=1e-6)
+    assert liked(score, flip).item() == pytest.approx(g * p / (1 - p + g * p), abs=1e-6)
 
 
 def test_the_state_part_is_an_inner_product_and_moves_no_encoder():

@@ -28,10 +28,12 @@ def table(likelihood: str) -> tuple[torch.Tensor, ...]:
     if likelihood == "nbpo_s":
         return (1 - g) * s * t, -g * (1 - g) * s, (g - 1) * s * t, g * (1 - g) * s
     z = t + g * s
+    if likelihood == "nbpo_e":  # scores as in nbpo, flips as in nbpo_o
+        return (1 - g) * t, -g, g * t - s, g * (1 - g) * s / z
     return t, -g, (g - 1) * s * t / z, g * (1 - g) * s / z
 
 
-@pytest.mark.parametrize("likelihood", ["nbpo", "nbpo_s", "nbpo_o"])
+@pytest.mark.parametrize("likelihood", ["nbpo", "nbpo_s", "nbpo_o", "nbpo_e"])
 def test_gradients_are_those_of_the_paper(likelihood):
     found = *gradients(observed, likelihood), *gradients(unobserved, likelihood)
     for mine, theirs in zip(found, table(likelihood), strict=True):
@@ -52,7 +54,7 @@ def test_one_pair_by_hand():
     assert liked(score, flip).item() == pytest.approx(0.2)
 
 
-@pytest.mark.parametrize("likelihood", ["nbpo", "nbpo_o"])
+@pytest.mark.parametrize("likelihood", ["nbpo", "nbpo_o", "nbpo_e"])
 def test_without_flips_only_preferences_are_left(likelihood):
     """gamma -> 0 is Bayesian point-wise optimisation, in value and gradient."""
     for part, sign in ((observed, 1), (unobserved, -1)):
@@ -84,7 +86,7 @@ def test_the_exact_likelihood_is_expectation_maximisation():
 
 def test_extreme_logits_stay_finite():
     score, flip = torch.tensor([-200.0, 200.0, 200.0]), torch.tensor([-200.0, -200.0, 200.0])
-    for likelihood in ("nbpo", "nbpo_s", "nbpo_o"):
+    for likelihood in ("nbpo", "nbpo_s", "nbpo_o", "nbpo_e"):
         for part in (observed, unobserved):
             leaf = score.clone().requires_grad_()
             loss = part(likelihood, leaf, flip.clone().requires_grad_()).sum()
