@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 import warnings
-from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -24,7 +23,7 @@ from recpref.composition import chosen
 from recpref.data.cards import open_data
 from recpref.data.splits.hidden import Hidden
 
-WORLDS = [("random", 0.0), *product(("random", "popularity", "user"), (0.2, 0.4))]
+WORLDS = [("popularity", 0.4), ("user", 0.4), ("random", 0.4), ("random", 0.0), ("popularity", 0.2), ("user", 0.2), ("random", 0.2)]
 BASE = (
     "model=sasrec", "model.d_model=32", "model.n_layers=1", "model.n_heads=1", "model.d_ff=32", "model.max_len=80", "model.dropout=0.2",
     "sampler=uniform", "sampler.n_negatives=4", "sampler.exclude_history=true", "loader.batch_size=64", "optimizer.lr=3e-3",
@@ -68,7 +67,7 @@ def main() -> None:
     torch.set_num_threads(1)
     keys = ["seed", "by", "share", "variant"]
     done = set(pd.read_csv(file)[keys].itertuples(index=False, name=None)) if file.is_file() else set()
-    todo = [(seed, *place, name) for seed in range(1, int(asked["seeds"]) + 1) for place in WORLDS for name in VARIANTS]
+    todo = [(seed, *place, name) for place in WORLDS for seed in range(1, int(asked["seeds"]) + 1) for name in VARIANTS]
     for key in track([key for key in todo if key not in done], "noise", disable=not sys.stderr.isatty()):
         row = pd.DataFrame([{**dict(zip(keys, key, strict=True)), **one(*key, out)._asdict()}])
         row.to_csv(file, mode="a", header=not file.is_file(), index=False)

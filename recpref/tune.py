@@ -1,0 +1,132 @@
+"""python -m recpref.tune model=sasrec data=ml_1m n_trials=50 [space.KEY=...] [key=value ...]: search by validation NDCG@10.
+
+  space.model.d_model=[64,128]  space.model.dropout=0.1..0.5  space.optimizer.lr="1e-4..1e-2 log"  what varies beside what the model declares
+  n_trials=50  search=tpe|gp|random  pruner=median|none  workers=1  search_seed=1                   how it is searched
+  study=default  studies=studies  storage=sqlite:///...|postgresql://...                            where it is kept; call again to go on
+
+Every other key=value is fixed for all trials. The test split is never asked: run best.sh for that.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from recpref import console
+from recpref.suggest import unknown
+
+CHOICES = {"search": ("tpe", "gp", "random"), "pruner": ("median", "none")}
+
+
+class Asked(NamedTuple):
+    """What was asked of the study itself, as texts."""
+
+    n_trials: str = "50"
+    search: str = "tpe"
+    pruner: str = "median"
+    workers: str = "1"
+    worker: str = "0"
+    search_seed: str = "1"
+    study: str = "default"
+    studies: str = "studies"
+    storage: str | None = None
+
+
+def tune(arguments: list[str]) -> None:
+    """The verb. Raises: ValueError for anything wrong with names, options, the space or the study."""
+    given, overrides = console.switches(arguments, set())
+    if given:
+        print(__doc__)
+        return
+    from recpref.composition import chosen
+
+    pairs = chosen(overrides)
+    asked = Asked(**{key: pairs.pop(key) for key in Asked._fields if key in pairs})
+    wanted = {key.removeprefix("space."): pairs.pop(key) for key in list(pairs) if key.startswith("space.")}
+    for key, known in CHOICES.items():
+        if getattr(asked, key) not in known:
+            raise ValueError(unknown(key, getattr(asked, key), known))
+    if "model" not in pairs:
+        raise ValueError("no model was named; say python -m recpref.tune model=sasrec data=ml_100k")
+    _tune(asked, wanted, pairs, arguments)
+
+
+def _tune(asked: Asked, wanted: dict[str, str], pairs: dict[str, str], arguments: list[str]) -> None:
+    from recpref.composition import compose
+    from recpref.experiment import opened as data_of
+    from recpref.tuning import report, study
+    from recpref.tuning.space import space_of
+    from recpref.tuning.trial import Problem
+
+    fixed = [f"{key}={value}" for key, value in pairs.items()]
+    search = study.Search(_count("n_trials", asked.n_trials), asked.search, asked.pruner, _count("search_seed", asked.search_seed, least=0))  # type: ignore[arg-type]  # checked above
+    workers, worker = _count("workers", asked.workers), _count("worker", asked.worker, least=0)
+    space = space_of(pairs["model"], wanted, fixed)
+    data = data_of(compose(fixed).data)
+    place = study.folder(Path(asked.studies).expanduser(), data.slug, pairs["model"], asked.study)
+    place.mkdir(parents=True, exist_ok=True)
+    url = asked.storage or f"sqlite:///{place.resolve() / 'study.db'}"
+    problem = Problem(fixed, space, data)
+    found = study.opened(url, problem, search, worker=worker)
+    try:
+        if workers > 1:
+            _together(arguments, workers)
+        else:
+            study.work(found, problem, search.n_trials, shown=worker == 0 and sys.stderr.isatty())
+    finally:
+        if worker == 0:
+            report.write_report(found, place, title=f"{pairs['model']} on {data.name}", fixed=fixed)
+    if worker == 0:
+        _print(found, place, fixed)
+
+
+def _together(arguments: list[str], workers: int) -> None:
+    """The same study in several processes. Raises: ValueError where one of them failed."""
+    kept = [text for text in arguments if text.partition("=")[0] not in ("workers", "worker")]
+    command = [sys.executable, "-m", "recpref.tune", *kept, "workers=1"]
+    processes = [subprocess.Popen([*command, f"worker={number}"]) for number in range(1, workers + 1)]
+    try:
+        failed = [process.wait() for process in processes]
+    except KeyboardInterrupt:
+        for process in processes:
+            process.wait()
+        raise
+    if any(failed):
+        raise ValueError(f"{sum(map(bool, failed))} of {workers} workers failed; what they found until then is kept")
+
+
+def _print(found: Any, place: Path, fixed: list[str]) -> None:
+    from recpref.tuning import report
+
+    frame = report.trials_of(found)
+    best = frame[frame.state == "complete"].nlargest(5, "ndcg@10")
+    names = [name for name in frame.columns if "." in name]
+    rows = [
+        [
+            f"{row['number']}",
+            f"{row['ndcg@10']:.4f}",
+            *(f"{row[name]:.4g}" if isinstance(row[name], float) else str(row[name]) for name in names),
+        ]
+        for _, row in best.iterrows()
+    ]
+    console.table("best trials, by validation NDCG@10", ["trial", "NDCG@10", *names], rows)
+    counts = frame.state.value_counts()
+    print(
+        ", ".join(f"{count} {state}" for state, count in counts.items()), f"\nbest: {report.best_command(found, fixed)}\nsaved in {place}"
+    )
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _count(key: str, text: str, *, least: int = 1) -> int:
+    if not text.isdigit() or int(text) < least:
+        raise ValueError(f"{key}={text} must be a whole number of at least {least}")
+    return int(text)
+
+
+if __name__ == "__main__":
+    console.main(tune)

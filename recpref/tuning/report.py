@@ -1,0 +1,88 @@
+"""What a study found: a table, the command of the best, and a page with its history and what mattered."""
+
+from __future__ import annotations
+
+import html
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+from optuna.trial import TrialState
+
+from recpref.tuning.study import FINISHED, finished
+
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark }}
+body {{ font: 16px/1.5 system-ui, sans-serif; margin: 1rem auto; max-width: 70rem; padding: 0 1rem }}
+pre {{ overflow-x: auto; padding: .5rem; border: 1px solid #8888 }}
+table {{ border-collapse: collapse; display: block; overflow-x: auto }}
+td, th {{ padding: .2rem .6rem; border: 1px solid #8888; text-align: right }}
+</style></head><body>
+<h1>{title}</h1>
+<p>{summary}</p>
+<h2>The best</h2><pre>{command}</pre>
+{figures}
+<h2>Trials</h2>{trials}
+</body></html>
+"""
+
+
+def trials_of(study: optuna.Study) -> pd.DataFrame:
+    """A row a trial: ``number``, ``state``, ``ndcg@10`` on validation, ``best_epoch``, ``seconds``, a column a dimension, ``error``."""
+    rows = []
+    for trial in study.get_trials(deepcopy=False):
+        said = trial.user_attrs
+        value = trial.value if trial.value is not None else trial.intermediate_values.get(trial.last_step or 0)
+        facts = {"number": trial.number, "state": trial.state.name.lower(), "ndcg@10": value}
+        rows.append({**facts, **{key: said.get(key) for key in ("best_epoch", "seconds")}, **trial.params, "error": said.get("error")})
+    return pd.DataFrame(rows)
+
+
+def best_command(study: optuna.Study, fixed: list[str]) -> str:
+    """The experiment of the best trial, to be run: seeds and test are for it alone. Raises: ValueError where no trial ended."""
+    if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        raise ValueError("no trial has ended yet, so there is no best one")
+    return shlex.join(["python", "-m", "recpref.train", *fixed, *study.best_trial.user_attrs["overrides"]])
+
+
+def write_report(study: optuna.Study, place: Path, *, title: str, fixed: list[str]) -> None:
+    """``study.html``, ``trials.csv`` and, once a trial has ended, ``best.sh`` in ``place``."""
+    frame = trials_of(study)
+    frame.to_csv(place / "trials.csv", index=False)
+    ended = bool(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+    command = best_command(study, fixed) if ended else "no trial has ended yet"
+    if ended:
+        (place / "best.sh").write_text(
+            f"#!/bin/sh\n# validation NDCG@10 {study.best_value:.4f}, trial {study.best_trial.number}\n{command}\n"
+        )
+    summary = f"{finished(study)} trials ended or were pruned; chosen by the best validation NDCG@10; the test split was never asked."
+    page = PAGE.format(
+        title=html.escape(title),
+        summary=html.escape(summary),
+        command=html.escape(command),
+        figures="\n".join(_figures(study)),
+        trials=frame.to_html(index=False, na_rep="", float_format=lambda value: f"{value:.4g}"),
+    )
+    partial = place / ".study.html"
+    partial.write_text(page)
+    partial.replace(place / "study.html")
+
+
+def _figures(study: optuna.Study) -> list[str]:
+    """What can be drawn of so many trials; plotly's script comes once, inside the page."""
+    from optuna import visualization
+
+    drawn: list[Callable[[Any], Any]] = [visualization.plot_optimization_history, visualization.plot_intermediate_values]
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if len(complete) > 1 and len({trial.value for trial in complete}) > 1:
+        drawn += [visualization.plot_param_importances, visualization.plot_slice, visualization.plot_parallel_coordinate]
+    if not study.get_trials(deepcopy=False, states=FINISHED):
+        return []
+    figures = [draw(study).update_layout(template="plotly", autosize=True) for draw in drawn]
+    return [figure.to_html(full_html=False, include_plotlyjs=index == 0) for index, figure in enumerate(figures)]

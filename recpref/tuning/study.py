@@ -1,0 +1,121 @@
+"""A study: many trials of one problem in a data base, by one worker or several, interrupted and continued at will."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import optuna
+from optuna.storages import RDBStorage, RetryFailedTrialCallback
+from optuna.trial import TrialState
+
+from recpref.tuning.space import text_of
+from recpref.tuning.trial import Problem
+
+HEARTBEAT = 10  # seconds; a trial that has been silent for four of them belonged to a worker that was killed
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+NAME = "recpref"
+
+
+class Search(NamedTuple):
+    """How a study looks for the best. ``median`` pruning stops a trial that is behind the median of others at the same epoch."""
+
+    n_trials: int = 50
+    by: Literal["tpe", "gp", "random"] = "tpe"
+    pruner: Literal["median", "none"] = "median"
+    seed: int = 1
+
+    def __call__(self, worker: int) -> tuple[Any, Any]:
+        """The sampler of a worker, and the pruner."""
+        seed = 1000 * self.seed + worker
+        found = {"tpe": optuna.samplers.TPESampler, "gp": optuna.samplers.GPSampler, "random": optuna.samplers.RandomSampler}
+        pruner = (
+            optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=5) if self.pruner == "median" else optuna.pruners.NopPruner()
+        )
+        return found[self.by](seed=seed), pruner
+
+
+def storage(url: str) -> RDBStorage:
+    """A data base that knows which trials are alive; those of a killed worker are tried again with the same values.
+
+    Raises: ValueError where there is none at that address.
+    """
+    patient = {"connect_args": {"timeout": 120}} if url.startswith("sqlite") else {}
+    try:
+        again = RetryFailedTrialCallback()
+        alive = {"heartbeat_interval": HEARTBEAT, "grace_period": 4 * HEARTBEAT, "heartbeat_stale_trial_callback": again}
+        return RDBStorage(url, engine_kwargs=patient, **alive)
+    except Exception as error:  # whatever the data base's driver raises
+        raise ValueError(f"storage={url} cannot be opened: {str(error).splitlines()[0]}") from error
+
+
+def opened(url: str, problem: Problem, search: Search, *, worker: int = 0) -> optuna.Study:
+    """The study at ``url``, made where there is none.
+
+    Raises: ValueError where the one that is there has another search space, or other fixed options or data.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler, pruner = _quietly(lambda: search(worker))
+    study = optuna.create_study(
+        study_name=NAME, storage=_quietly(lambda: storage(url)), load_if_exists=True, direction="maximize", sampler=sampler, pruner=pruner
+    )
+    facts = {"space": text_of(problem.space), "fixed": list(problem.fixed), "data": problem.data.digest}
+    for key, value in facts.items():
+        known = study.user_attrs.get(key)
+        if known is None:
+            study.set_user_attr(key, value)
+        elif known != value:
+            raise ValueError(
+                f"the study at {url} has another {key}: {known} and not {value}; give this one a name of its own with study=NAME"
+            )
+    return study
+
+
+def _quietly(make: Any) -> Any:
+    """Without Optuna's notes on what is experimental."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return make()
+
+
+def finished(study: optuna.Study) -> int:
+    """How many trials count: those that ended, or were pruned. Who was killed or refused does not."""
+    return len(study.get_trials(deepcopy=False, states=FINISHED))
+
+
+def work(study: optuna.Study, problem: Problem, n_trials: int, *, shown: bool = False) -> None:
+    """Trials until the study has ``n_trials``. Ctrl-C gives the trial in hand back to the study, to be tried again, and goes up.
+
+    Combinations that no run would take, and trainings that diverge, are recorded as failed; as many of those as there are trials end it.
+    """
+
+    def enough(study: optuna.Study, trial: Any) -> None:
+        if finished(study) >= n_trials:
+            study.stop()
+
+    missing = n_trials - finished(study)
+    if missing > 0:
+        tried = {"n_trials": 2 * missing, "callbacks": [enough], "catch": (ValueError, FloatingPointError)}
+        study.optimize(_noticed(study, problem), show_progress_bar=shown, **tried)
+
+
+def _noticed(study: optuna.Study, problem: Problem) -> Any:
+    """The problem; where a trial is interrupted, its values are queued again."""
+
+    def objective(trial: Any) -> float:
+        try:
+            return problem(trial)
+        except KeyboardInterrupt:
+            study.enqueue_trial(trial.params)
+            raise
+        except (ValueError, FloatingPointError) as error:
+            trial.set_user_attr("error", str(error))
+            raise
+
+    return objective
+
+
+def folder(out: Path, slug: str, model: str, name: str) -> Path:
+    """Where a study's data base and report are."""
+    return out / slug / model / name

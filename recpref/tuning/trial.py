@@ -1,0 +1,67 @@
+"""One trial: a configuration, trained and validated. The test split is never asked, and not even built into a question."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytorch_lightning as pl
+
+from recpref.callbacks import METRIC
+from recpref.composition import compose
+from recpref.data.interactions import Interactions
+from recpref.experiment import validated
+from recpref.tuning.space import Among, Dimension, overrides
+
+
+class Pruning(pl.Callback):
+    """Tells the study every validation, and breaks a hopeless trial off."""
+
+    def __init__(self, trial: Any):
+        self.trial = trial
+
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if trainer.sanity_checking:
+            return
+        import optuna
+
+        self.trial.report(float(trainer.callback_metrics[METRIC]), trainer.current_epoch + 1)
+        if self.trial.should_prune():
+            raise optuna.TrialPruned(f"pruned after epoch {trainer.current_epoch + 1}")
+
+
+class Problem(NamedTuple):
+    """What all trials of a study share. ``fixed`` are overrides; the budget is part of them."""
+
+    fixed: Sequence[str]
+    space: dict[str, Dimension]
+    data: Interactions
+
+    def __call__(self, trial: Any) -> float:
+        """The best validation NDCG@10 of a new configuration.
+
+        Raises: optuna.TrialPruned; ValueError for a combination that no run would take; KeyboardInterrupt where it was stopped.
+        """
+        found = overrides(self.space, lambda key, choice: _asked(trial, key, choice))
+        trial.set_user_attr("overrides", found)
+        plan = compose([*self.fixed, *found, "logger=csv"])
+        start = time.perf_counter()
+        with tempfile.TemporaryDirectory(prefix="recpref-trial-") as place:
+            metrics, course = validated(plan, self.data, Path(place), watchers=[Pruning(trial)])
+        if course.interrupted:
+            raise KeyboardInterrupt
+        trial.set_user_attr("seconds", time.perf_counter() - start)
+        trial.set_user_attr("best_epoch", course.best_epoch)
+        trial.set_user_attr("underfit", course.underfit)
+        return float(metrics[METRIC])
+
+
+def _asked(trial: Any, key: str, choice: Dimension) -> Any:
+    if isinstance(choice, Among):
+        return trial.suggest_categorical(key, choice.values)
+    if choice.whole:
+        return trial.suggest_int(key, round(choice.low), round(choice.high), log=choice.log)
+    return trial.suggest_float(key, choice.low, choice.high, log=choice.log)
