@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -21,7 +22,8 @@ WORTH_GATHERING = 32  # items of the catalogue for each negative: below, scoring
 class Score:
     """Examples, sampler and loss put together: the objective of every model that has none of its own.
 
-    Over the catalogue a loss that offers ``fused`` never sees M x V scores.
+    Over the catalogue a loss that offers ``fused`` never sees M x V scores. A model that answers in rounds is compared in each of
+    them with the same positives and negatives, and its losses are added with the weights of its rounds.
 
     Raises: ValueError for a loss of sampled negatives where nothing is sampled.
     """
@@ -34,9 +36,10 @@ class Score:
     def __call__(self, model: Scorer, batch: Batch, step: Step) -> tuple[Tensor, Tensor, dict[str, Any]]:
         """The summed loss and the number of positions it was taken at. Shapes: scalars."""
         carries_loss = batch.targets != PAD
-        h_MD = encoded(model, batch.history, carries_loss)
-        values = self.values(model, h_MD, self.sampler(batch, step.rng))
-        return values.sum(), carries_loss.sum(), {}
+        candidates = self.sampler(batch, step.rng)
+        rounds = encodings(model, batch.history, carries_loss)
+        total = torch.stack([weight * self.values(model, h_MD, candidates).sum() for weight, h_MD in rounds]).sum()
+        return total, carries_loss.sum(), {}
 
     def values(self, model: Scorer, h_MD: Float[Tensor, "M D"], candidates: Candidates) -> Float[Tensor, " M"]:
         """The loss of each position."""
@@ -44,6 +47,14 @@ class Score:
             return self.loss(candidate_scores(h_MD, *model.table(), candidates), candidates)
         fused = getattr(self.loss, "fused", None)
         return self.loss(model.score(h_MD), candidates) if fused is None else fused(h_MD, *model.table(), candidates.positive)
+
+
+def encodings(model: Scorer, history: History, where: Bool[Tensor, "B L"]) -> Iterator[tuple[float, Float[Tensor, "M D"]]]:
+    """What the model encodes at these positions and what a loss of it weighs: once, or once a round of a model that has rounds."""
+    if hasattr(model, "rounds_at"):
+        yield from model.rounds_at(history, where)
+    else:
+        yield 1.0, encoded(model, history, where)
 
 
 def encoded(model: Scorer, history: History, where: Bool[Tensor, "B L"]) -> Float[Tensor, "M D"]:

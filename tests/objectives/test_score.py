@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -60,6 +61,14 @@ class Given:
         return Candidates(batch.targets[batch.targets != PAD], self.negatives, hit=self.hit)
 
 
+class Drawn:
+    """A sampler that draws three negatives a position, others at each call."""
+
+    def __call__(self, batch: Batch, rng: torch.Generator) -> Candidates:
+        positive = batch.targets[batch.targets != PAD]
+        return Candidates(positive, torch.randint(1, V + 1, (len(positive), 3), generator=rng))
+
+
 def batch_of(items: list[list[int]], targets: list[list[int]]) -> Batch:
     return Batch(History(torch.tensor(items), torch.arange(1, len(items) + 1)), torch.tensor(targets))
 
@@ -89,6 +98,13 @@ def looped(model: nn.Module, batch: Batch, negatives: list[list[int]] | None = N
 
 
 BATCH = batch_of([[0, V + 1, 2, V + 1], [V + 1, 5, V + 1, 7]], [[0, 3, 0, 4], [6, 0, 2, 0]])  # V + 1 is [MASK]
+
+BATCH_OF_ITEMS = batch_of([[1, 2, 3], [0, 4, 5]], [[7, 0, 6], [0, 8, 0]])
+
+
+def step() -> Step:
+    """The first step, with a generator of its own."""
+    return Step(0, 0, torch.Generator().manual_seed(0))
 
 
 def test_by_hand() -> None:
@@ -131,6 +147,33 @@ def test_gradients_come_from_positions_with_targets_only() -> None:
     batch = batch_of([[1, 2, 3], [0, 4, 5]], [[7, 0, 6], [0, 8, 0]])
     Score(Catalogue(), CrossEntropy())(model, batch, STEP)[0].backward()
     assert torch.equal(model.states.grad.abs().sum(2) > 0, batch.targets != PAD)
+
+
+class Rounds(Bag):
+    """Two rounds: the second is the first times two, and counts for a tenth."""
+
+    def rounds_at(self, history: History, where: Tensor) -> Iterator[tuple[float, Tensor]]:
+        h_MD = self.encode(self.embed(history.items), history)[where]
+        yield 1.0, h_MD
+        yield 0.1, 2 * h_MD
+
+
+def test_an_ordinary_model_is_encoded_once() -> None:
+    model, where = bag(), BATCH_OF_ITEMS.targets != PAD
+    ((weight, h_MD),) = score.encodings(model, BATCH_OF_ITEMS.history, where)
+    assert weight == 1.0
+    assert torch.equal(h_MD, score.encoded(model, BATCH_OF_ITEMS.history, where))
+
+
+def test_rounds_are_weighed_and_share_their_candidates() -> None:
+    """The loss of (h, 2 h) with weights 1 and 0.1 is that of h, and a tenth of that of 2 h, on the very same negatives."""
+    rounds = Rounds(bag().vectors.detach())
+    doubled = bag()
+    doubled.encode = lambda x, history: 2 * x  # type: ignore[method-assign]
+    total, count, _ = Score(Drawn(), BCE())(rounds, BATCH_OF_ITEMS, step())
+    one, two = (Score(Drawn(), BCE())(model, BATCH_OF_ITEMS, step())[0] for model in (bag(), doubled))
+    torch.testing.assert_close(total, one + 0.1 * two)
+    assert count.item() == 3
 
 
 @settings(max_examples=30, deadline=None)
