@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from recpref.layers import LN_EPS, Dropout, Positions, TransformerLayer, attention_mask, initialise, last_state, newest
+from recpref.layers import LN_EPS, Dropout, Positions, TransformerLayer, attention_mask, initialise, last_state, newest, shortened
 from recpref.types import History
 
 
@@ -275,7 +275,10 @@ class Told(nn.Module):
         return x
 
     def state(self, history: History) -> Tensor:
-        return last_state(self, history, 3)
+        return last_state(self, history)
+
+    def reads(self, history: History) -> History:
+        return shortened(history, 3)
 
     def score(self, h: Tensor, items: Tensor | None = None) -> Tensor:
         return h

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from recpref.item_table import ItemTable
-from recpref.layers import Dropout, initialise, last_state, positive
+from recpref.layers import Dropout, initialise, last_state, positive, shortened
 from recpref.types import PAD, History
 
 __all__ = ["GRU4Rec"]
@@ -65,7 +65,10 @@ class GRU4Rec(nn.Module):
 
     def state(self, history: History) -> Float[Tensor, "B D"]:
         """The recurrent state after the newest item. An empty history has a state of zero, so that the biases decide."""
-        return last_state(self, history, self.max_len)
+        return last_state(self, history)
+
+    def reads(self, history: History) -> History:
+        return shortened(history, self.max_len)
 
     def score(self, h: Float[Tensor, "M D"], items: Int[Tensor, "#M C"] | None = None) -> Float[Tensor, "M C"]:
         return self.items.score(h, items)

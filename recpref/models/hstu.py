@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recpref.item_table import ItemTable
-from recpref.layers import LN_EPS, Dropout, Positions, attention_mask, initialise, last_state, positive
+from recpref.layers import LN_EPS, Dropout, Positions, attention_mask, initialise, last_state, positive, shortened
 from recpref.types import History
 
 __all__ = ["HSTU"]
@@ -122,7 +122,10 @@ class HSTU(nn.Module):
 
     def state(self, history: History) -> Float[Tensor, "B D"]:
         """The vector of the newest item. Users with an empty history get the state of padding."""
-        return last_state(self, history, self.positions.usable())
+        return last_state(self, history)
+
+    def reads(self, history: History) -> History:
+        return shortened(history, self.positions.usable())
 
     def score(self, h: Float[Tensor, "M D"], items: Int[Tensor, "#M C"] | None = None) -> Float[Tensor, "M C"]:
         return self.items.score(h, items)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recpref.item_table import ItemTable
-from recpref.layers import Dropout, initialise, last_state, positive
+from recpref.layers import Dropout, initialise, last_state, positive, shortened
 from recpref.types import PAD, History
 
 __all__ = ["NextItNet"]
@@ -99,7 +99,10 @@ class NextItNet(nn.Module):
 
     def state(self, history: History) -> Float[Tensor, "B D"]:
         """The vector of the newest item. Users with an empty history get the state of padding."""
-        return last_state(self, history, self.max_len)
+        return last_state(self, history)
+
+    def reads(self, history: History) -> History:
+        return shortened(history, self.max_len)
 
     def score(self, h: Float[Tensor, "M D"], items: Int[Tensor, "#M C"] | None = None) -> Float[Tensor, "M C"]:
         return self.items.score(h, items)

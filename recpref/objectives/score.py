@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from recpref.layers import encoded_at
 from recpref.losses import sampler_needed
 from recpref.samplers.catalogue import Catalogue
 from recpref.types import PAD, Batch, Candidates, History, Loss, Sampler, Scorer, Step
@@ -58,12 +59,8 @@ def encodings(model: Scorer, history: History, where: Bool[Tensor, "B L"]) -> It
 
 
 def encoded(model: Scorer, history: History, where: Bool[Tensor, "B L"]) -> Float[Tensor, "M D"]:
-    """What the model encodes at these positions, row-major; by ``encode_at`` where it has one."""
-    x_BLD = model.embed(history.items)
-    if hasattr(model, "encode_at"):
-        rows: Tensor = model.encode_at(x_BLD, history, where)
-        return rows
-    return model.encode(x_BLD, history)[where]
+    """What the model encodes at these positions, row-major."""
+    return encoded_at(model, model.embed(history.items), history, where)
 
 
 def candidate_scores(
