@@ -29,8 +29,10 @@ class Stopping:
     """
 
     def __init__(self, *, every: int = 5, patience: int = 8, k: int = 10, save_seconds: float = 60.0):
-        if every < 1 or patience < 1 or k < 1:
-            raise ValueError(f"stopping.every={every}, stopping.patience={patience} and stopping.k={k} must be at least 1")
+        if every < 1 or patience < 1:
+            raise ValueError(f"stopping.every={every} and stopping.patience={patience} must be at least 1")
+        if k < 1:
+            raise ValueError(f"stopping.k={k} must be at least 1")
         if save_seconds < 0:
             raise ValueError(f"stopping.save_seconds={save_seconds} must not be negative")
         self.every, self.patience, self.k, self.save_seconds = every, patience, k, save_seconds

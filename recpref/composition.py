@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -101,8 +102,6 @@ def compose(overrides: Iterable[str]) -> Plan:
     recipe = recipe_of(model, general_options(user)["recipe"], user)
     pairs = {**DEFAULTS, **_still_meant(recipe, user), **user}
     general = general_options(pairs)
-    if general["start"] == BASE and not wraps(model):
-        raise ValueError(f"start={BASE} trains what a model wraps, and model={user['model']} wraps none; say none, or the folder of a run")
     kinds = (*KINDS, "base") if wraps(model) else KINDS
     found = {kind: components.find(kind, pairs[kind]) for kind in kinds}
     sections = {**found, **fixed_sections()}
@@ -114,6 +113,8 @@ def compose(overrides: Iterable[str]) -> Plan:
         components.find("beyond", name)
     parts = {kind: Part(pairs[kind], content[kind]) for kind in kinds}
     plan = Plan(**{**general, **content, **parts, "data": DataPart(pairs.get("data"), content["data"])})
+    if plan.start == BASE and plan.base is None:
+        raise ValueError(f"start={BASE} trains what a model wraps, and model={plan.model.name} wraps nothing; say none, or a run's folder")
     return replace(plan, before=compose(before(user, pairs))) if plan.start == BASE else plan
 
 
@@ -130,13 +131,18 @@ def recipe_of(model: Callable[..., Any], variant: str, user: dict[str, Any]) -> 
     recipe = getattr(model, "recipe", None)
     if recipe is None or not wraps(model):
         return chosen(recipe(variant) if recipe else [])
-    name = {**chosen(recipe(variant)), **user}["base"]
+    name = base_name(model, user)
     base = components.find("base", name)
     if wraps(base) or not hasattr(base, "reads"):
         why = "wraps a base itself" if wraps(base) else "does not encode a history step by step"
         raise ValueError(f"base={name} cannot be wrapped, because it {why}; say one of {', '.join(_bases())}")
     shape = {key: value for key, value in recipe_of(base, variant, {}).items() if key.startswith("model.")}
     return {key.replace("model", "base", 1): value for key, value in shape.items()} | chosen(recipe(variant, base))
+
+
+def base_name(model: Callable[..., Any], user: dict[str, Any]) -> str:
+    """The base that the user chose, or else the recipe."""
+    return str(user.get("base") or chosen(model.recipe()).get("base"))
 
 
 def _bases() -> list[str]:
@@ -153,13 +159,13 @@ def before(user: dict[str, Any], pairs: dict[str, Any]) -> list[str]:
     left = ("model", "base", "start", "refit", *([] if "examples" in user else ["examples"]))
     said = {key: value for key, value in user.items() if key.partition(".")[0] not in left}
     shape = {key.replace("base", "model", 1): value for key, value in user.items() if key.startswith("base.")}
-    return [f"{key}={value}" for key, value in {"model": pairs["base"], **theirs, **said, **shape}.items()]
+    return [f"{key}={value}" for key, value in {"model": pairs.get("base"), **theirs, **said, **shape}.items()]
 
 
 def general_options(user: dict[str, str]) -> dict[str, Any]:
     """The options that belong to no section. Raises: ValueError for a value that is none of theirs."""
     read = {"seed": _seed, "recipe": _recipe, "refit": _truth, "logger": _logger, "out": _out, "start": _start}
-    return {key: read[key](user[key]) if key in user else default for key, default in PLAIN.items()}
+    return {key: read[key](user[key]) if key in user else copy(default) for key, default in PLAIN.items()}
 
 
 def _seed(text: str) -> int:

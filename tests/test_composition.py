@@ -27,7 +27,7 @@ class Thing:
 """
 
 BAD = [
-    ("model=bert5rec", r"unknown model 'bert5rec'; did you mean 'bert4rec'\? known: bert4rec, .*popular, .*sasrec"),
+    ("model=bert5rec", r"unknown model 'bert5rec'; did you mean 'bert4rec'\? known: .*bert4rec, .*popular, .*sasrec"),
     ("model.d_modle=3", r"unknown option of model 'd_modle'; did you mean 'd_model'\? known: .*d_ff, d_model, dropout"),
     ("model.d_model=abc", r"model\.d_model=abc: .*'abc'.*Integer"),
     ("model.d_model=64.0", r"model\.d_model=64\.0: .*Integer"),
@@ -102,7 +102,7 @@ def test_a_mistake_is_one_clear_line(override: str, message: str) -> None:
 
 def test_no_model() -> None:
     """The one thing that has no default."""
-    with pytest.raises(ValueError, match=r"no model was named; say model=NAME, one of bert4rec, .*sasrec"):
+    with pytest.raises(ValueError, match=r"no model was named; say model=NAME, one of .*bert4rec, .*sasrec"):
         compose(["loss=cross_entropy"])
 
 
