@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from recpref.layers import LN_EPS, Dropout, initialise
 
@@ -54,25 +55,25 @@ class ItemAdapter(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "B L D"], lists_BCD: Float[Tensor, "B C D"]) -> Float[Tensor, "B L D"]:
-        weights = (x @ lists_BCD.transpose(1, 2) * x.shape[2] ** -0.5).softmax(2)
-        return self.norm(x + self.dropout(weights @ lists_BCD))
+        read = F.scaled_dot_product_attention(x[:, None], lists_BCD[:, None], lists_BCD[:, None])[:, 0]
+        return self.norm(x + self.dropout(read))
 
 
 class UserAdapter(nn.Module):
-    """``LN(h + Drop(W_2 relu(W_1 [h; g])))``, where ``g`` is where a GRU ends that reads the user's vectors of earlier rounds.
-
-    Shapes: [M, D], [M, R, D] -> [M, D].
-    """
+    """``LN(h + Drop(W_2 relu(W_1 [h; g])))``, where ``g`` is where a GRU stands that has read the user's vectors of earlier rounds."""
 
     def __init__(self, d_model: int, dropout: float):
         super().__init__()
-        self.memory = nn.GRU(d_model, d_model, batch_first=True)
+        self.memory = nn.GRUCell(d_model, d_model)
         self.wide, self.narrow = nn.Linear(2 * d_model, 2 * d_model), nn.Linear(2 * d_model, d_model)
         self.norm = nn.LayerNorm(d_model, eps=LN_EPS)
         self.dropout = Dropout(dropout)
         initialise(self)
 
-    def forward(self, h_MD: Float[Tensor, "M D"], earlier_MRD: Float[Tensor, "M R D"]) -> Float[Tensor, "M D"]:
-        _, memory = self.memory(earlier_MRD)
-        mixed = self.narrow(torch.relu(self.wide(torch.cat([h_MD, memory[0]], 1))))
+    def remember(self, user_MD: Float[Tensor, "M D"], memory_MD: Float[Tensor, "M D"] | None) -> Float[Tensor, "M D"]:
+        """One step of the GRU, from zero at first."""
+        return self.memory(user_MD, memory_MD)
+
+    def forward(self, h_MD: Float[Tensor, "M D"], memory_MD: Float[Tensor, "M D"]) -> Float[Tensor, "M D"]:
+        mixed = self.narrow(torch.relu(self.wide(torch.cat([h_MD, memory_MD], 1))))
         return self.norm(h_MD + self.dropout(mixed))

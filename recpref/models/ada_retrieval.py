@@ -8,7 +8,7 @@ numbers:
 * lists hold nothing of the history (``exclude_history``): what is recommended does not either. The authors' lists may hold it;
 * padding keeps the vector that it has in round 1 (``mask_padding``). Theirs becomes ``LN(mean of the lists)``, which reaches every
   backbone that does not mask padding itself;
-* lists are chosen without gradients, which ids do not carry, and each is filtered once, not once in every later round.
+* lists are chosen without gradients, which ids do not carry, and what each round does to them is done once, not in every later one.
 """
 
 from __future__ import annotations
@@ -87,20 +87,19 @@ class AdaRetrieval(nn.Module):
 
     def _rounds(self, history: History, where: Bool[Tensor, "B L"], seen: Int[Tensor, "B S"]) -> Iterator[Float[Tensor, "B D"]]:
         x, real = self.base.embed(history.items), (history.items != PAD)[:, :, None]
-        found = seen.new_zeros(len(seen), 0)
-        filtered: list[Tensor] = []
-        users = [encoded_at(self.base, x, history, where)]
-        yield users[0]
+        padded = self.mask_padding and not bool(real.all())
+        found, filtered, memory = seen.new_zeros(len(seen), 0), [], None
+        user = encoded_at(self.base, x, history, where)
+        yield user
         for _ in range(1, self.n_rounds):
-            best = self.retrieved(users[-1], found, seen)
+            best = self.retrieved(user, found, seen)
             found = torch.cat([found, best], 1)
             filtered.append(self.list_filter(self.base.embed(best)))
             adapted = self.item_adapter(x, torch.cat(filtered, 1))
-            if self.mask_padding:
-                adapted = torch.where(real, adapted, x)
-            h_MD = encoded_at(self.base, adapted, history, where)
-            users.append(self.user_adapter(h_MD, torch.stack(users, 1)))
-            yield users[-1]
+            memory = self.user_adapter.remember(user, memory)
+            h_MD = encoded_at(self.base, torch.where(real, adapted, x) if padded else adapted, history, where)
+            user = self.user_adapter(h_MD, memory)
+            yield user
 
     @torch.no_grad()
     def retrieved(self, user: Float[Tensor, "B D"], found: Int[Tensor, "B F"], seen: Int[Tensor, "B S"]) -> Int[Tensor, "B K"]:
