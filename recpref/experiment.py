@@ -65,7 +65,8 @@ def run_of(plan: Plan, data: Interactions, *, resume: str | Path | None = None) 
         _ = Facts(split.train, evaluation.alike_by).traits  # refuses an unknown feature before training
     if plan.before is not None:
         _parts(plan, split.train)  # refuses before the base is trained what would be refused after it
-        plan = replace(plan, start=str(_before(plan.before, data)), before=None)
+        first = plan.before.on(plan.data.name, frame=plan.data.frame)
+        plan = replace(plan, start=str(_before(first, data)), before=None)
     path = path_of(plan, data)
     if resume is not None:
         agree(Path(resume), path, data)
@@ -84,13 +85,13 @@ def path_of(plan: Plan, data: Interactions) -> Path:
 
 
 def _before(plan: Plan, data: Interactions) -> Path:
-    """The folder of the run that has to be there before another one starts: trained now, unless it is there already.
+    """The folder of the run that has to be there before another one starts: trained now, unless it is there already, in part or whole.
 
     Raises: ValueError where its training was interrupted.
     """
     plan = _told(plan, data)
     path = path_of(plan, data)
-    if not finished(path):
+    if not finished(path) and not (path / STATE).is_file():
         run_of(plan, data)
     if not finished(path):
         raise ValueError(f"the training of the base was interrupted; continue it with resume={path}, and say this again")
