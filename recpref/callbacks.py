@@ -17,24 +17,30 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping, RichProgressBar
 
-METRIC = "valid/ndcg@10"
-SHOWN = ("train/loss", METRIC)
+METRIC = "valid/ndcg@10"  # what chooses, where ``stopping.k`` is its default
 
 
 class Stopping:
-    """Validate every ``every`` epochs; stop after ``patience`` validations without a better NDCG@10.
+    """Validate every ``every`` epochs; stop after ``patience`` validations without a better NDCG@``k``.
 
     Every ``save_seconds`` the state of training is saved, so that ``resume=`` can continue it after a crash.
 
     Raises: ValueError for numbers below 1, or a negative time.
     """
 
-    def __init__(self, *, every: int = 5, patience: int = 8, save_seconds: float = 60.0):
+    def __init__(self, *, every: int = 5, patience: int = 8, k: int = 10, save_seconds: float = 60.0):
         if every < 1 or patience < 1:
             raise ValueError(f"stopping.every={every} and stopping.patience={patience} must be at least 1")
+        if k < 1:
+            raise ValueError(f"stopping.k={k} must be at least 1")
         if save_seconds < 0:
             raise ValueError(f"stopping.save_seconds={save_seconds} must not be negative")
-        self.every, self.patience, self.save_seconds = every, patience, save_seconds
+        self.every, self.patience, self.k, self.save_seconds = every, patience, k, save_seconds
+
+    @property
+    def metric(self) -> str:
+        """What chooses the epoch, by the name it is logged under."""
+        return f"valid/ndcg@{self.k}"
 
 
 def still_rising(validations: Sequence[float]) -> bool:
@@ -83,14 +89,14 @@ class _OurSignal(pl.Callback):
 class KeepBest(pl.Callback):
     """Keeps the weights of the best validation, in memory and inside every saved state: one file says everything."""
 
-    def __init__(self) -> None:
-        self.score, self.epoch = -1.0, 0
+    def __init__(self, metric: str = METRIC) -> None:
+        self.metric, self.score, self.epoch = metric, -1.0, 0
         self.weights: dict[str, Any] = {}
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if trainer.sanity_checking:
             return
-        score = float(trainer.callback_metrics[METRIC])
+        score = float(trainer.callback_metrics[self.metric])
         if score > self.score:
             self.score, self.epoch = score, trainer.current_epoch + 1
             self.weights = {name: value.detach().cpu().clone() for name, value in module.state_dict().items()}
@@ -146,19 +152,22 @@ def quiet() -> Iterator[None]:
 class Lines(pl.Callback):
     """A line a validation, where there is no terminal to draw a progress bar on."""
 
+    def __init__(self, metric: str = METRIC) -> None:
+        self.shown = ("train/loss", metric)
+
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1):
             return
-        shown = {name: float(value) for name, value in trainer.callback_metrics.items() if name in SHOWN}
+        shown = {name: float(value) for name, value in trainer.callback_metrics.items() if name in self.shown}
         print(f"epoch {trainer.current_epoch + 1:4d}  " + "  ".join(f"{name} {value:.4f}" for name, value in shown.items()), flush=True)
 
 
 def callbacks(stopping: Stopping, state: Path, *, validated: bool) -> list[pl.Callback]:
     """The best weights and early stopping where there is validation, what shows progress, and at last the saved state,
     which holds the others'."""
-    early = EarlyStopping(monitor=METRIC, mode="max", patience=stopping.patience, check_on_train_epoch_end=False)
+    early = EarlyStopping(monitor=stopping.metric, mode="max", patience=stopping.patience, check_on_train_epoch_end=False)
     return [
-        *([KeepBest(), early] if validated else []),
-        RichProgressBar(leave=False) if sys.stderr.isatty() else Lines(),
+        *([KeepBest(stopping.metric), early] if validated else []),
+        RichProgressBar(leave=False) if sys.stderr.isatty() else Lines(stopping.metric),
         SaveState(state, stopping.save_seconds),
     ]

@@ -14,10 +14,12 @@ import types
 from collections.abc import Callable
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from recpref.plan import Plan
 from recpref.suggest import unknown
 
 PACKAGES = {
     "model": "recpref.models",
+    "base": "recpref.models",
     "examples": "recpref.data.examples",
     "objective": "recpref.objectives",
     "loss": "recpref.losses",
@@ -127,3 +129,10 @@ def build(component: Callable[..., Any], options: dict[str, Any], facts: dict[st
         return component(*(facts[name] for name in facts_of(component)), **options)
     except ValueError as error:
         raise ValueError(str(error)) from error
+
+
+def model_of(plan: Plan, facts: dict[str, Any]) -> Any:
+    """The model of a plan, around its base where it has one. Raises: as ``build``."""
+    if plan.base is not None:
+        facts = facts | {"base": build(find("base", plan.base.name), plan.base.options, facts)}
+    return build(find("model", plan.model.name), plan.model.options, facts)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
 from recpref import components
@@ -23,8 +25,16 @@ from recpref.trackers import chosen_trackers
 
 KINDS = ("split", "model", "examples", "objective", "loss", "sampler")
 DEFAULTS = {"split": "leave_one_out", "examples": "next_item", "objective": "score", "loss": "cross_entropy", "sampler": "catalogue"}
-PLAIN: dict[str, Any] = {"seed": 1, "recipe": "default", "refit": False, "logger": ["csv", "tensorboard"], "out": "runs"}
+PLAIN: dict[str, Any] = {
+    "seed": 1,
+    "recipe": "default",
+    "refit": False,
+    "logger": ["csv", "tensorboard"],
+    "out": "runs",
+    "start": "none",
+}
 RECIPES = ("default", "published")
+BASE = "base"  # where training starts from: the base of the model, trained first
 TRAINER = {  # where our defaults differ from Lightning's
     "max_epochs": 400,
     "devices": 1,
@@ -88,26 +98,74 @@ def compose(overrides: Iterable[str]) -> Plan:
     user = chosen(overrides)
     if "model" not in user:
         raise ValueError(f"no model was named; say model=NAME, one of {', '.join(components.names('model'))}")
-    general = general_options(user)
     model = components.find("model", user["model"])
-    recipe = chosen(model.recipe(general["recipe"]) if hasattr(model, "recipe") else [])
+    recipe = recipe_of(model, general_options(user)["recipe"], user)
     pairs = {**DEFAULTS, **_still_meant(recipe, user), **user}
-    found = {kind: components.find(kind, pairs[kind]) for kind in KINDS}
+    general = general_options(pairs)
+    kinds = (*KINDS, "base") if wraps(model) else KINDS
+    found = {kind: components.find(kind, pairs[kind]) for kind in kinds}
     sections = {**found, **fixed_sections()}
     _check_keys(pairs, sections)
-    content = _composed(sections, {key: value for key, value in pairs.items() if key not in (*KINDS, "data", *PLAIN)})
+    content = _composed(sections, {key: value for key, value in pairs.items() if key not in (*kinds, "data", *PLAIN)})
     for name, component in sections.items():
         components.check(component, content[name], name)
     for name in content["evaluation"]["beyond"]:
         components.find("beyond", name)
-    parts = {kind: Part(pairs[kind], content[kind]) for kind in KINDS}
-    return Plan(**{**general, **content, **parts, "data": DataPart(pairs.get("data"), content["data"])})
+    parts = {kind: Part(pairs[kind], content[kind]) for kind in kinds}
+    plan = Plan(**{**general, **content, **parts, "data": DataPart(pairs.get("data"), content["data"])})
+    if plan.start == BASE and plan.base is None:
+        raise ValueError(f"start={BASE} trains what a model wraps, and model={plan.model.name} wraps nothing; say none, or a run's folder")
+    return replace(plan, before=compose(before(user, pairs))) if plan.start == BASE else plan
+
+
+def wraps(model: Callable[..., Any]) -> bool:
+    """Whether a model is built around another one, which ``base=NAME`` chooses."""
+    return "base" in components.facts_of(model)
+
+
+def recipe_of(model: Callable[..., Any], variant: str, user: dict[str, Any]) -> dict[str, Any]:
+    """The overrides of a model's recipe. That of a base's shape belongs to them.
+
+    Raises: ValueError for a base that is none.
+    """
+    recipe = getattr(model, "recipe", None)
+    if recipe is None or not wraps(model):
+        return chosen(recipe(variant) if recipe else [])
+    name = base_name(model, user)
+    base = components.find("base", name)
+    if wraps(base) or not hasattr(base, "reads"):
+        why = "wraps a base itself" if wraps(base) else "does not encode a history step by step"
+        raise ValueError(f"base={name} cannot be wrapped, because it {why}; say one of {', '.join(_bases())}")
+    shape = {key: value for key, value in recipe_of(base, variant, {}).items() if key.startswith("model.")}
+    return {key.replace("model", "base", 1): value for key, value in shape.items()} | chosen(recipe(variant, base))
+
+
+def base_name(model: Any, user: dict[str, Any]) -> str:
+    """The base that the user chose, or else the recipe."""
+    return str(user.get("base") or chosen(model.recipe()).get("base"))
+
+
+def _bases() -> list[str]:
+    found = {name: components.find("base", name) for name in components.names("base")}
+    return [name for name, model in found.items() if hasattr(model, "reads") and not wraps(model)]
+
+
+def before(user: dict[str, Any], pairs: dict[str, Any]) -> list[str]:
+    """The overrides of the run that trains the base alone: what the user said of both, and the loss and tables of what follows.
+
+    Examples are the base's own, unless the user named some: they may teach it more at a time than a model that reads one place.
+    """
+    theirs = {key: value for key, value in pairs.items() if key.partition(".")[0] in ("objective", "loss", "sampler", "evaluation")}
+    left = ("model", "base", "start", "refit", *([] if "examples" in user else ["examples"]))
+    said = {key: value for key, value in user.items() if key.partition(".")[0] not in left}
+    shape = {key.replace("base", "model", 1): value for key, value in user.items() if key.startswith("base.")}
+    return [f"{key}={value}" for key, value in {"model": pairs.get("base"), **theirs, **said, **shape}.items()]
 
 
 def general_options(user: dict[str, str]) -> dict[str, Any]:
     """The options that belong to no section. Raises: ValueError for a value that is none of theirs."""
-    read = {"seed": _seed, "recipe": _recipe, "refit": _truth, "logger": _logger, "out": _out}
-    return {key: read[key](user[key]) if key in user else default for key, default in PLAIN.items()}
+    read = {"seed": _seed, "recipe": _recipe, "refit": _truth, "logger": _logger, "out": _out, "start": _start}
+    return {key: read[key](user[key]) if key in user else copy(default) for key, default in PLAIN.items()}
 
 
 def _seed(text: str) -> int:
@@ -138,6 +196,12 @@ def _out(text: str) -> str:
     return text
 
 
+def _start(text: str) -> str:
+    if text in ("", "null"):
+        raise ValueError(f"start={text} must be none, {BASE}, or the folder of a run, such as start=runs/...")
+    return text
+
+
 def _still_meant(recipe: dict[str, Any], user: dict[str, Any]) -> dict[str, Any]:
     """The recipe without options of a component in whose place the user put another."""
     replaced = {kind for kind in KINDS if kind in user and user[kind] != recipe.get(kind, DEFAULTS.get(kind))} - {"model"}
@@ -161,7 +225,7 @@ def _check_keys(pairs: dict[str, Any], sections: dict[str, Callable[..., Any]]) 
         section, dot, option = key.partition(".")
         if section not in sections and section not in PLAIN:
             raise ValueError(unknown("option", key, [*sections, *PLAIN]))
-        if not dot and section in sections and section not in (*KINDS, "data"):
+        if not dot and section in sections and section not in (*KINDS, "base", "data"):
             raise ValueError(
                 f"{key} has options of its own; say one of {', '.join(f'{key}.{o}' for o in options(section, sections[section]))}"
             )

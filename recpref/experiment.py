@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytorch_lightning as pl
 import torch
 
 from recpref import components
@@ -29,6 +31,7 @@ from recpref.plan import DataPart, Part, Plan, Sizes, Written, write
 from recpref.plots import training_curve
 from recpref.run import Run, save, save_objective
 from recpref.sampled import sampled_report
+from recpref.start import begin, finished, refuse_start
 from recpref.topk import TopK
 from recpref.trackers import trackers
 from recpref.training import Course, Data, Training, train
@@ -56,21 +59,73 @@ def fit(*overrides: str, data: Interactions | str | None = None, resume: str | P
 
 def run_of(plan: Plan, data: Interactions, *, resume: str | Path | None = None) -> Run:
     """The run of a complete plan (see ``compose``) on its data, which has been opened already."""
-    guessed = data.columns._asdict() | {"time": data.columns.time or "none"}
-    plan = plan.on(plan.data.name, frame=plan.data.frame, **guessed)  # what was guessed is written down
-    path = Path(plan.out).expanduser() / data.slug / plan.model.name / f"{plan.digest(data.digest)}-s{plan.seed}"
-    if resume is not None:
-        agree(Path(resume), path, data)
-        path = Path(resume)
+    plan = _told(plan, data)
     evaluation = evaluation_of(plan)  # nobody trains for hours to learn that a cut-off is wrong
     split = _component(plan.split, "split", {})(data)
     found = checked(split, data)
     if evaluation.alike_by is not None:
         _ = Facts(split.train, evaluation.alike_by).traits  # refuses an unknown feature before training
+    plan = _begun(plan, data, split)
+    path = path_of(plan, data)
+    if resume is not None:
+        agree(Path(resume), path, data)
+        path = Path(resume)
+    elif plan.start != "none":
+        refuse_start(plan, data)
     with torch.random.fork_rng(), workplace(path, resume=resume is not None) as place:
         _describe(place, plan, data, found)
         _fitted(plan, data, split, place)
-    return Run.load(path, trust=plan.model.name)
+    return Run.load(path, trust=plan.architectures)
+
+
+def validated(plan: Plan, data: Interactions, place: Path, *, watchers: Sequence[pl.Callback] = ()) -> tuple[dict[str, Any], Course]:
+    """The validation metrics of a plan and how training went; the test rows are asked nothing. ``place`` takes what training writes.
+
+    Raises: ValueError as ``run_of``, and where nothing validates.
+    """
+    plan = _told(plan, data)
+    split = _component(plan.split, "split", {})(data)
+    _ = checked(split, data)
+    if not len(split.valid.targets):
+        raise ValueError(f"split={plan.split.name} leaves nothing to validate on, and there is nothing else to choose by")
+    plan = _begun(plan, data, split)
+    with torch.random.fork_rng():
+        model, course = _trained(plan, split.train, split.valid, place, watchers=watchers)
+    return {**_metrics("valid", _report(plan, model, split.valid)), **course.facts}, course
+
+
+def _begun(plan: Plan, data: Interactions, split: Split) -> Plan:
+    """The plan with the run that it starts from, which is trained first where it has to be."""
+    if plan.before is None:
+        return plan
+    _parts(plan, split.train)  # refuses before the base is trained what would be refused after it
+    first = plan.before.on(plan.data.name, frame=plan.data.frame)
+    return replace(plan, start=str(_before(first, data)), before=None)
+
+
+def path_of(plan: Plan, data: Interactions) -> Path:
+    """The folder of the run of a plan on its data."""
+    return Path(plan.out).expanduser() / data.slug / plan.model.name / f"{plan.digest(data.digest)}-s{plan.seed}"
+
+
+def _before(plan: Plan, data: Interactions) -> Path:
+    """The folder of the run that has to be there before another one starts: trained now, unless it is there already, in part or whole.
+
+    Raises: ValueError where its training was interrupted.
+    """
+    plan = _told(plan, data)
+    path = path_of(plan, data)
+    if not finished(path) and not (path / STATE).is_file():
+        run_of(plan, data)
+    if not finished(path):
+        raise ValueError(f"the training of the base was interrupted; continue it with resume={path}, and say this again")
+    return path
+
+
+def _told(plan: Plan, data: Interactions) -> Plan:
+    """The plan with what was guessed of the data written down."""
+    guessed = data.columns._asdict() | {"time": data.columns.time or "none"}
+    return plan.on(plan.data.name, frame=plan.data.frame, **guessed)
 
 
 def opened(part: DataPart) -> Interactions:
@@ -159,40 +214,57 @@ def _refitted(plan: Plan, split: Split, epochs: int, place: Path) -> tuple[Any, 
     return _trained(chosen_length, rows, nothing, place / "refit", horizon=plan.trainer.get("max_epochs"))
 
 
-def _trained(plan: Plan, rows: Interactions, valid: Heldout, place: Path, *, horizon: int | None = None) -> tuple[Any, Course]:
+def _trained(
+    plan: Plan, rows: Interactions, valid: Heldout, place: Path, *, horizon: int | None = None, watchers: Sequence[pl.Callback] = ()
+) -> tuple[Any, Course]:
     """A model trained on ``rows``, with the weights of its best validation, and how training went."""
-    facts = {"n_items": rows.n_items, "n_users": rows.n_users, "item_counts": rows.item_counts, "train": rows}
     torch.manual_seed(plan.seed)
-    model = _component(plan.model, "model", facts)
+    model, objective, examples = _parts(plan, rows)
+    if plan.start != "none" and not (place / STATE).is_file():
+        begin(model, plan)
     if hasattr(model, "fit"):
         model.fit(rows)
         return model.eval(), Course()
-    module = _module(plan, model, facts, horizon)
-    examples = _component(plan.examples, "examples", facts | {"max_len": plan.model.options.get("max_len", 0)})
-    _refuse_mismatch(plan, examples, model)
+    stopping = Stopping(**plan.stopping)
+    watched = evaluation_of(plan, metrics=("ndcg", "hr"), ks=(stopping.k,))
+    module = Training(model, objective, Optimizer(**plan.optimizer), watched, seed=plan.seed, horizon=horizon)
     timed = getattr(model, "needs_time", False)
     batches = Data(rows, valid, examples, Loader(**plan.loader), module.evaluation, seed=plan.seed, timed=timed)
     title = f"{plan.model.name} on {rows.name}"
     with quiet():
         loggers = trackers(plan.logger, place, f"{title}, seed {plan.seed}")
-    course = train(module, batches, Stopping(**plan.stopping), plan.trainer, loggers, place)
-    training_curve(course.validations, course.losses, place / "curve.png", title=title, best_epoch=course.best_epoch)
+    course = train(module, batches, stopping, plan.trainer, loggers, place, watchers)
+    training_curve(
+        course.validations, course.losses, place / "curve.png", title=title, best_epoch=course.best_epoch, metric=stopping.metric
+    )
     save_objective(place, module.objective)
     return model.eval().cpu(), course
 
 
-def _module(plan: Plan, model: Any, facts: dict[str, Any], horizon: int | None) -> Training:
-    facts = facts | {"loss": _component(plan.loss, "loss", facts), "sampler": _component(plan.sampler, "sampler", facts)}
+def _parts(plan: Plan, rows: Interactions) -> tuple[Any, Any, Any]:
+    """The model, and what it is trained by: the objective and the examples. A model that only counts has neither.
+
+    Raises: ValueError where they do not fit each other.
+    """
+    facts = {"n_items": rows.n_items, "n_users": rows.n_users, "item_counts": rows.item_counts, "train": rows}
+    model = components.model_of(plan, facts)
+    if hasattr(model, "fit"):
+        return model, None, None
     facts |= {"d_model": model.table()[0].shape[1]} if hasattr(model, "table") else {}
+    facts |= {"loss": _component(plan.loss, "loss", facts), "sampler": _component(plan.sampler, "sampler", facts)}
     objective = _component(plan.objective, "objective", facts)
-    watched = evaluation_of(plan, metrics=("ndcg", "hr"), ks=(10,))
-    return Training(model, objective, Optimizer(**plan.optimizer), watched, seed=plan.seed, horizon=horizon)
+    examples = _component(plan.examples, "examples", facts | {"max_len": (plan.base or plan.model).options.get("max_len", 0)})
+    _refuse_mismatch(plan, examples, model)
+    return model, objective, examples
 
 
 def _refuse_mismatch(plan: Plan, examples: Examples, model: Any) -> None:
     wanted, name = plan.examples.name, plan.model.name
     masked = hasattr(model, "mask_id")
     right = "next_item" if model.causal else "cloze" if masked else "prefix"
+    if getattr(model, "one_place", False) and not getattr(examples, "one_place", False):
+        right = "cloze examples.last_ratio=1" if masked else "prefix"
+        raise ValueError(f"examples={wanted} asks for several items of a row, and model={name} is read at one place; use examples={right}")
     if examples.causal and not model.causal:
         raise ValueError(f"examples={wanted} would show model={name} what it must predict, because it looks ahead; use examples={right}")
     if examples.causal is False and model.causal:

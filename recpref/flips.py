@@ -38,6 +38,7 @@ class Flips(nn.Module):
 
     popularity: Tensor
     activity: Tensor
+    sampling: Tensor
     by_level: Tensor | None
     by_popularity: Tensor | None
     by_activity: Tensor | None
@@ -64,8 +65,8 @@ class Flips(nn.Module):
 
     def describe(self, train: Interactions) -> Flips:
         """Itself, knowing the training data."""
-        for table, counts in ((self.popularity, train.item_counts), (self.activity, np.append(0, np.diff(train.offsets)))):
-            table.copy_(torch.from_numpy(_standardised(counts)))
+        self.popularity.copy_(torch.from_numpy(_standardised(train.item_counts)))
+        self.activity.copy_(torch.from_numpy(_standardised(np.append(0, np.diff(train.offsets)))))
         taken = np.append(0, np.diff(train.offsets)).clip(1, train.n_items - 1)
         self.sampling.copy_(torch.from_numpy(np.log(taken / (train.n_items - taken))))
         return self

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from recpref import components
-from recpref.composition import DEFAULTS, KINDS, PLAIN, chosen, fixed_sections, options
+from recpref.composition import DEFAULTS, KINDS, PLAIN, base_name, chosen, fixed_sections, options, wraps
 from recpref.data import cards
 
 USAGE = """python -m recpref.train model=NAME data=NAME [key=value ...]     train, evaluate, save
@@ -37,6 +37,9 @@ def overview(overrides: list[str]) -> None:
         print(f"  {key}={value}")
     named = {kind: components.find(kind, name) for kind, name in (DEFAULTS | chosen(overrides)).items() if kind in KINDS}
     models = {} if "model" in named else {"model": components.find("model", "bert4rec")}
+    model = named.get("model")
+    if model is not None and wraps(model):
+        named |= {"base": components.find("base", base_name(model, chosen(overrides)))}
     for section, component in {**models, **named, **fixed_sections()}.items():
         _print_options(section, component)
 

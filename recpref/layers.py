@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recpref.types import PAD, History, Scorer
+from recpref.types import PAD, History, Reader, Scorer
 
 LN_EPS = 1e-12  # BERT's
 
@@ -226,10 +226,29 @@ def newest(items: Int[Tensor, "B L"], count: int) -> Int[Tensor, "B l"]:
     return items[:, items.shape[1] - longest :]
 
 
-def last_state(model: Scorer, history: History, length: int) -> Float[Tensor, "B D"]:
-    """What ``model`` encodes at the newest item, having read the newest ``length``. An empty history is a column of padding."""
+def shortened(history: History, length: int) -> History:
+    """The newest ``length`` items, and their times. Where nobody has a history, it is a column of padding."""
     items = newest(history.items, length)
     time = None if history.time is None else history.time[:, history.time.shape[1] - items.shape[1] :]
-    if not items.shape[1]:  # nobody has a history
+    if not items.shape[1]:
         items, time = F.pad(items, (1, 0)), None if time is None else F.pad(time, (1, 0))
-    return model.encode(model.embed(items), history._replace(items=items, time=time))[:, -1]
+    return history._replace(items=items, time=time)
+
+
+def last_state(model: Reader, history: History) -> Float[Tensor, "B D"]:
+    """What ``model`` encodes at the last column of what it reads."""
+    read = model.reads(history)
+    return encoded_at(model, model.embed(read.items), read, last_column(read.items))
+
+
+def last_column(items: Int[Tensor, "B L"]) -> Bool[Tensor, "B L"]:
+    """True there and nowhere else."""
+    return F.pad(torch.zeros_like(items[:, 1:], dtype=torch.bool), (0, 1), value=True)
+
+
+def encoded_at(model: Scorer | Reader, x: Float[Tensor, "B L D"], history: History, where: Bool[Tensor, "B L"]) -> Float[Tensor, "M D"]:
+    """What ``model`` encodes of ``x`` at these positions, row-major; by its ``encode_at`` where it has one."""
+    if hasattr(model, "encode_at"):
+        rows: Tensor = model.encode_at(x, history, where)
+        return rows
+    return model.encode(x, history)[where]

@@ -22,8 +22,11 @@ from recpref.types import PAD, Batch, Candidates
 class Rows(Protocol):
     """The part of Interactions that samplers look at. Shapes: [n] each; users and items are numbered from 1."""
 
-    user: np.ndarray
-    item: np.ndarray
+    @property
+    def user(self) -> np.ndarray: ...
+
+    @property
+    def item(self) -> np.ndarray: ...
 
 
 class Histories:

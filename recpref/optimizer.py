@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
+from recpref.types import Group
+
 
 class Optimizer:
     """Adam or AdamW with linear warm-up, then a constant, linear or cosine course to zero at the last step.
@@ -46,7 +48,7 @@ class Optimizer:
 
     def __call__(self, module: nn.Module, n_steps: float) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
         """The optimiser over ``module`` and its schedule, to be stepped after every batch of ``n_steps``."""
-        own = [group for part in module.modules() if hasattr(part, "groups") for group in part.groups()]
+        own: list[Group] = [group for part in module.modules() if callable(groups := getattr(part, "groups", None)) for group in groups()]
         theirs = {id(p) for group in own for p in group.parameters}
         parameters = [p for p in module.parameters() if p.requires_grad and id(p) not in theirs]
         groups = [

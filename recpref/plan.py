@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,7 +34,11 @@ class DataPart(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """One field a section; the sections with only one class are its options."""
+    """One field a section; the sections with only one class are its options.
+
+    ``base`` is what a model wraps. ``start`` is the run whose weights training starts from; ``before`` is the plan of that run where
+    it is still to be trained (``start=base``), which is known until then only, and never written.
+    """
 
     seed: int
     recipe: str
@@ -53,14 +57,19 @@ class Plan:
     stopping: dict[str, Any]
     evaluation: dict[str, Any]
     trainer: dict[str, Any]
+    base: Part | None = None
+    start: str = "none"
+    before: Plan | None = None
 
     @classmethod
     def of(cls, content: dict[str, Any]) -> Plan:
         """The plan of nested names and values. Raises: KeyError or TypeError where they are not those of a plan."""
-        parts = {field.name: content[field.name] for field in fields(cls)}
+        parts = {field.name: content[field.name] for field in fields(cls) if field.default is MISSING or field.name in content}
         for name, part in parts.items():
             if name == "data":
                 parts[name] = DataPart(part["name"], _options(part), part.get("source") == "frame")
+            elif name == "before":
+                parts[name] = cls.of(part)
             elif isinstance(part, dict) and "name" in part:
                 parts[name] = Part(part["name"], _options(part))
         return cls(**parts)
@@ -69,12 +78,23 @@ class Plan:
     def content(self) -> dict[str, Any]:
         """Nested names and values, for YAML and for digests."""
         sections = {field.name: getattr(self, field.name) for field in fields(self)}
+        sections = {key: part.content if isinstance(part, Plan) else part for key, part in sections.items() if part is not None}
         plain = {key: {"name": part.name, **part.options} if isinstance(part, Part) else part for key, part in sections.items()}
         return {**plain, "data": {"name": self.data.name, **({"source": "frame"} if self.data.frame else {}), **self.data.options}}
 
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        """The names of the model and, where it has one, of its base."""
+        return tuple(part.name for part in (self.model, self.base) if part is not None)
+
     def digest(self, data_digest: str) -> str:
-        """Eight characters that stand for the experiment on this data, whatever the seed and wherever it is saved."""
-        same = {key: value for key, value in self.content.items() if key not in ("seed", "out", "logger")}
+        """Eight characters that stand for the experiment on this data, whatever the seed and wherever it is saved.
+
+        A run that was started from stands there by its model and its digest, whatever its seed where that is this one's, too.
+        """
+        same = {key: value for key, value in self.content.items() if key not in ("seed", "out", "logger", "start")}
+        if self.start != "none":
+            same |= {"start": [part.removesuffix(f"-s{self.seed}") for part in Path(self.start).parts[-2:]]}
         text = json.dumps([same, data_digest], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 

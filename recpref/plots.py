@@ -9,7 +9,13 @@ from recpref.callbacks import METRIC
 
 
 def training_curve(
-    validations: Sequence[dict[str, float]], losses: Sequence[dict[str, float]], picture: Path, *, title: str, best_epoch: int
+    validations: Sequence[dict[str, float]],
+    losses: Sequence[dict[str, float]],
+    picture: Path,
+    *,
+    title: str,
+    best_epoch: int,
+    metric: str = METRIC,
 ) -> None:
     """Draws the loss and the validation metric against epochs, and marks the epoch that was kept."""
     from matplotlib.figure import Figure  # the object interface: no global state, no display
@@ -17,7 +23,7 @@ def training_curve(
     figure = Figure(figsize=(7, 4), layout="constrained")
     left = figure.subplots()
     right = left.twinx()
-    for axis, rows, column, colour in ((left, losses, "train/loss", "tab:gray"), (right, validations, METRIC, "tab:blue")):
+    for axis, rows, column, colour in ((left, losses, "train/loss", "tab:gray"), (right, validations, metric, "tab:blue")):
         if not rows:
             continue
         axis.plot([row["epoch"] for row in rows], [row[column] for row in rows], color=colour, marker="." if axis is right else None)

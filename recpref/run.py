@@ -67,18 +67,19 @@ class Run:
     items: Vocabulary
 
     @classmethod
-    def load(cls, path: str | Path, *, trust: str | None = None) -> Run:
-        """Reads a run's folder. A model that is not ours (``their.package:Thing``) is imported only if ``trust`` names it.
+    def load(cls, path: str | Path, *, trust: str | tuple[str, ...] | None = None) -> Run:
+        """Reads a run's folder. A model or base that is not ours (``their.package:Thing``) is imported only if ``trust`` names it.
 
         Raises: FileNotFoundError where there is no run; ValueError where it is incomplete, of another format, or not trusted.
         """
         path = Path(path)
-        written = _complete(path)
-        name = written.plan.model.name
-        if ":" in name and name != trust:
-            raise ValueError(f"{path} was made by {name}, which is not part of recpref; if you trust that code, say trust={name!r}")
+        written = complete(path)
+        trusted = (trust,) if isinstance(trust, str) else trust or ()
+        for name in written.plan.architectures:
+            if ":" in name and name not in trusted:
+                raise ValueError(f"{path} was made by {name}, which is not part of recpref; if you trust that code, say trust={name!r}")
         with torch.random.fork_rng():  # initial weights that are replaced at once cost the caller no random numbers
-            model = components.build(components.find("model", name), written.plan.model.options, written.facts._asdict())
+            model = components.model_of(written.plan, written.facts._asdict())
         try:
             model.load_state_dict(load_file(path / "model.safetensors"))
         except (RuntimeError, OSError, ValueError, SafetensorError) as error:
@@ -183,7 +184,8 @@ def _frame(items: np.ndarray, scores: np.ndarray, users: np.ndarray, vocabulary:
     )
 
 
-def _complete(path: Path) -> Written:
+def complete(path: Path) -> Written:
+    """What is written of a finished run. Raises: FileNotFoundError where there is none, ValueError where it lacks a file."""
     if not (path / FILE).is_file():
         raise FileNotFoundError(f"{path} is not a run: it has no {FILE}")
     missing = [name for name in FILES if not (path / name).is_file()]

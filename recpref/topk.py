@@ -1,4 +1,4 @@
-"""TopK: the one way in which a model that scores the catalogue, by inner products or itself, becomes a recommender."""
+"""TopK: the one way in which a model that scores the catalogue, by inner products, in rounds or itself, becomes a recommender."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from recpref.types import PAD, Catalogue, History, Query, Ranking, Retriever
+from recpref.types import PAD, Catalogue, History, MultiRound, Query, Ranking, Retriever
 
 
 class TopK:
     """Exact retrieval. Ties are broken by a seeded permutation of the items, so that a model which
     scores everything alike is at chance and not at "the first ids".
 
-    ``permutation`` [V + 1] gives each item its place among equals. ``needs_time`` is the model's.
+    A model that answers in rounds fills ``per_round`` places with the best of its first round, as many with the best of its second that
+    are not there yet, and so on. Places after the last round's are filled with the next best of that round. The place in the list is
+    what counts: scores of different rounds do not compare.
+
+    ``order`` [V + 1] gives each item its place among equals. ``needs_time`` is the model's.
     """
 
     def __init__(self, model: Retriever | Catalogue, *, seed: int = 0):
@@ -29,20 +33,26 @@ class TopK:
         """
         if k < 1:
             raise ValueError(f"k={k} must be at least 1")
-        scores = self.scores(query)
-        if query.exclude is not None:
-            scores.scatter_(1, query.exclude, -torch.inf)
-        if query.candidates is not None:
-            allowed = torch.zeros_like(scores, dtype=torch.bool).scatter_(1, query.candidates, True)
-            scores.masked_fill_(~allowed, -torch.inf)
-        scores[:, PAD] = -torch.inf
-        return self._best(scores, k)
+        if isinstance(self.model, MultiRound):
+            return self._in_rounds(self.model, query, k)
+        return self._best(_allowed(self.scores(query), query), k)
+
+    def _in_rounds(self, model: MultiRound, query: Query, k: int) -> Ranking:
+        vectors, bias = model.table()
+        parts: list[Ranking] = []
+        for number, state in enumerate(model.rounds(query.history), 1):
+            scores = _allowed(_finite(torch.addmm(bias, state, vectors.T)), query)
+            for part in parts:
+                scores.scatter_(1, part.items, -torch.inf)
+            left = k - sum(part.items.shape[1] for part in parts)
+            parts.append(self._best(scores, left if number == model.n_rounds else min(left, model.per_round)))
+            if left <= model.per_round:
+                break
+        return Ranking(torch.cat([part.items for part in parts], 1), torch.cat([part.scores for part in parts], 1))
 
     def scores(self, query: Query, items: Int[Tensor, "B C"] | None = None) -> Float[Tensor, "B C"]:
-        """The scores of ``items``, or of the whole catalogue (C = V + 1)."""
-        scores = self._catalogue(query.history)
-        if bool(scores.isnan().any()):
-            raise FloatingPointError("the model returned NaN scores; its training has diverged")
+        """The scores of ``items``, or of the whole catalogue (C = V + 1); in the first round, where there are several."""
+        scores = _finite(self._catalogue(query.history))
         return scores if items is None else scores.gather(1, items)
 
     def _catalogue(self, history: History) -> Float[Tensor, "B V1"]:
@@ -67,3 +77,20 @@ class TopK:
         items = items.masked_fill(values == -torch.inf, PAD)
         fill = (0, k - width)
         return Ranking(torch.nn.functional.pad(items, fill), torch.nn.functional.pad(values, fill, value=-torch.inf))
+
+
+def _finite(scores: Float[Tensor, "B V1"]) -> Float[Tensor, "B V1"]:
+    if bool(scores.isnan().any()):
+        raise FloatingPointError("the model returned NaN scores; its training has diverged")
+    return scores
+
+
+def _allowed(scores: Float[Tensor, "B V1"], query: Query) -> Float[Tensor, "B V1"]:
+    """The scores, -inf where the query does not want the item. ``scores`` is changed."""
+    if query.exclude is not None:
+        scores.scatter_(1, query.exclude, -torch.inf)
+    if query.candidates is not None:
+        allowed = torch.zeros_like(scores, dtype=torch.bool).scatter_(1, query.candidates, True)
+        scores.masked_fill_(~allowed, -torch.inf)
+    scores[:, PAD] = -torch.inf
+    return scores

@@ -37,6 +37,7 @@ def _fit_and_print(overrides: list[str]) -> None:
     from recpref.composition import chosen, compose
     from recpref.continuation import plan_to_continue
     from recpref.experiment import opened, run_of
+    from recpref.run import Run
 
     pairs = chosen(overrides)
     resume = pairs.pop("resume", None)
@@ -46,6 +47,8 @@ def _fit_and_print(overrides: list[str]) -> None:
     print(*data.report, data, sep="\n")
     run = run_of(plan, data, resume=resume)
     runs = [run]
+    if run.experiment.start != "none":
+        runs.append(Run.load(run.experiment.start, trust=run.experiment.architectures))
     if plan.model.name != "popular":
         baseline = replace(compose(["model=popular"]), split=plan.split, evaluation=plan.evaluation, seed=plan.seed, out=plan.out)
         runs.append(run_of(replace(baseline, data=plan.data), data))
@@ -61,7 +64,7 @@ def _print_rows(runs: list[Run]) -> None:
     for run in runs:
         name = run.experiment.model.name
         for label, prefix in ((name, "test"), (f"{name}, before the refit", "chosen/test")):
-            if f"{prefix}/{columns[0]}" in run.metrics:
+            if all(f"{prefix}/{column}" in run.metrics for column in columns):
                 rows.append([label, *(f"{run.metrics[f'{prefix}/{column}']:.4f}" for column in columns)])
     seen = "seen items filtered" if filtered else "seen items not filtered"
     users = len(runs[0].per_user)
@@ -70,11 +73,11 @@ def _print_rows(runs: list[Run]) -> None:
 
 
 def _print_course(run: Run) -> None:
-    from recpref.callbacks import METRIC
+    from recpref.callbacks import Stopping
 
-    how = run.trained
+    how, stopping = run.trained, Stopping(**run.experiment.stopping)
     if how.epochs:
-        by = f" by validation NDCG@10 = {run.metrics[METRIC]:.4f}" if METRIC in run.metrics else ""
+        by = f" by validation NDCG@{stopping.k} = {run.metrics[stopping.metric]:.4f}" if stopping.metric in run.metrics else ""
         print(f"{how.parameters:,} parameters, {how.seconds:.0f} s of training, {how.epochs} epochs; kept epoch {how.best_epoch}{by}")
         if how.underfit:
             print("underfit: validation was still rising when trainer.max_epochs was reached; raise it")

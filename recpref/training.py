@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
-from recpref.callbacks import METRIC, KeepBest, Stopping, callbacks, graceful_interrupt, quiet, still_rising
+from recpref.callbacks import KeepBest, Stopping, callbacks, graceful_interrupt, quiet, still_rising
 from recpref.data.batches import Batches, Examples, Loader
 from recpref.data.heldout import Heldout
 from recpref.data.interactions import Interactions
@@ -88,8 +88,9 @@ class Training(pl.LightningModule):
             return  # what has not been trained is no result
         values = self.evaluation.measure(torch.cat(self.hits), torch.cat(self.relevant))
         means = {f"valid/{name}": value.mean().float() for name, value in values.items()}
-        self.log_dict({name: mean for name, mean in means.items() if name != METRIC})
-        self.log(METRIC, means[METRIC], prog_bar=True)
+        chooses = f"valid/ndcg@{max(self.evaluation.ks)}"
+        self.log_dict({name: mean for name, mean in means.items() if name != chooses})
+        self.log(chooses, means[chooses], prog_bar=True)
         self.validations.append({"epoch": self.current_epoch + 1.0, **{name: float(mean) for name, mean in means.items()}})
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -169,14 +170,23 @@ class Course(NamedTuple):
         return {f"train/{name}": getattr(self, name) for name in ("epochs", "best_epoch", "interrupted", "underfit")}
 
 
-def train(module: Training, data: Data, stopping: Stopping, options: dict[str, Any], loggers: list[Logger], place: Path) -> Course:
+def train(
+    module: Training,
+    data: Data,
+    stopping: Stopping,
+    options: dict[str, Any],
+    loggers: list[Logger],
+    place: Path,
+    watchers: Sequence[pl.Callback] = (),
+) -> Course:
     """Trains, from the saved state in ``place`` if there is one, and leaves the model with its best weights.
 
-    The best are those of the best validation; without validation, the last.
+    The best are those of the best validation; without validation, the last. ``watchers`` are told of training as Lightning's callbacks are.
     """
     state = _readable(place / STATE)
     with quiet():
         trainer = trainer_for(options, stopping, loggers, place, validated=len(data.valid.targets) > 0)
+        trainer.callbacks.extend(watchers)
         with graceful_interrupt(trainer) as interrupted:
             trainer.fit(module, datamodule=data, ckpt_path=state, weights_only=True)
     best = next((callback for callback in trainer.callbacks if isinstance(callback, KeepBest)), None)
@@ -189,7 +199,7 @@ def train(module: Training, data: Data, stopping: Stopping, options: dict[str, A
         epochs=trainer.current_epoch,
         best_epoch=best.epoch if best is not None and best.weights else trainer.current_epoch,
         interrupted=interrupted.is_set(),
-        underfit=ran_out and best is not None and still_rising([row[METRIC] for row in module.validations]),
+        underfit=ran_out and best is not None and still_rising([row[stopping.metric] for row in module.validations]),
         losses=module.losses,
         validations=module.validations,
     )

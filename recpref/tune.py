@@ -1,6 +1,6 @@
 """python -m recpref.tune model=sasrec data=ml_1m n_trials=50 [space.KEY=...] [key=value ...]: search by validation NDCG@10.
 
-  space.model.d_model=[64,128]  space.model.dropout=0.1..0.5  space.optimizer.lr="1e-4..1e-2 log"  what varies beside what the model declares
+  space.model.d_model=[64,128]  space.model.dropout=0.1..0.5  "space.optimizer.lr=1e-4..1e-2 log"   what varies beside the model's own
   n_trials=50  search=tpe|gp|random  pruner=median|none  workers=1  search_seed=1                   how it is searched
   study=default  studies=studies  storage=sqlite:///...|postgresql://...                            where it is kept; call again to go on
 
@@ -101,17 +101,10 @@ def _print(found: Any, place: Path, fixed: list[str]) -> None:
     from recpref.tuning import report
 
     frame = report.trials_of(found)
-    best = frame[frame.state == "complete"].nlargest(5, "ndcg@10")
+    best = frame[frame.state == "complete"].nlargest(5, "ndcg")
     names = [name for name in frame.columns if "." in name]
-    rows = [
-        [
-            f"{row['number']}",
-            f"{row['ndcg@10']:.4f}",
-            *(f"{row[name]:.4g}" if isinstance(row[name], float) else str(row[name]) for name in names),
-        ]
-        for _, row in best.iterrows()
-    ]
-    console.table("best trials, by validation NDCG@10", ["trial", "NDCG@10", *names], rows)
+    rows = [[f"{number}", f"{value:.4f}", *map(_short, rest)] for number, value, *rest in best[["number", "ndcg", *names]].to_numpy()]
+    console.table("best trials, by validation NDCG", ["trial", "NDCG", *names], rows)
     counts = frame.state.value_counts()
     print(
         ", ".join(f"{count} {state}" for state, count in counts.items()), f"\nbest: {report.best_command(found, fixed)}\nsaved in {place}"

@@ -12,6 +12,7 @@ only as long as its longest sequence.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float, Int
@@ -119,6 +120,37 @@ class Scorer(Retriever, Protocol):
     def score(self, h: Float[Tensor, "M D"], items: Int[Tensor, "#M C"] | None = None) -> Float[Tensor, "M C"]:
         """Scores of ``items``, or of the whole catalogue (``C = V + 1``, column 0 is ``-inf``)."""
         ...
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """A ``Scorer`` that others can wrap: it tells what it reads, so that they may change what it is shown."""
+
+    def reads(self, history: History) -> History:
+        """The newest items that it can use, [MASK] appended where it needs one. Its ``state`` is what it encodes of them at the end."""
+        ...
+
+    def embed(self, items: Int[Tensor, "B L"]) -> Float[Tensor, "B L D"]: ...
+
+    def encode(self, x: Float[Tensor, "B L D"], history: History) -> Float[Tensor, "B L D"]: ...
+
+
+@runtime_checkable
+class MultiRound(Protocol):
+    """A model that answers in rounds: it retrieves, looks at what it found, and retrieves again.
+
+    ``per_round`` items of a list come from each of ``n_rounds`` states; ``table`` is a ``Retriever``'s. In training it offers
+    ``rounds_at(history, where)``, the states of the rounds at positions and the weights of their losses.
+    """
+
+    n_rounds: int
+    per_round: int
+
+    def rounds(self, history: History) -> Iterator[Float[Tensor, "B D"]]:
+        """The user in each round. Computed as it is asked for: a short list needs few rounds."""
+        ...
+
+    def table(self) -> tuple[Float[Tensor, "V1 D"], Float[Tensor, " V1"]]: ...
 
 
 @runtime_checkable

@@ -18,27 +18,13 @@ TREES = {source: ast.parse(source.read_text()) for source in SOURCES}
 LINES = {source: len(source.read_text().splitlines()) for source in SOURCES}
 LAYERS = [
     {"types", "suggest", "workplace", "plan"},
-    {
-        "data",
-        "losses",
-        "samplers",
-        "negatives",
-        "noise",
-        "flips",
-        "metrics",
-        "layers",
-        "ligr",
-        "item_table",
-        "consumed",
-        "sparse",
-        "facts",
-        "beyond",
-        "text",
-    },
+    {"data", "losses", "samplers", "negatives", "noise", "flips", "metrics", "layers", "ligr", "adapters", "item_table"}
+    | {"consumed", "sparse", "facts", "beyond", "text"},
     {"models", "indexing", "objectives", "alignment", "topk"},
     {"optimizer", "evaluation", "sampled", "similar", "callbacks", "trackers", "training", "components", "preferences", "llm"},
-    {"composition", "run", "plots", "environment", "continuation", "external", "aspects", "bridges"},
+    {"composition", "run", "plots", "environment", "continuation", "start", "external", "aspects", "bridges"},
     {"experiment"},
+    {"tuning"},
     {"train", "recommend", "doctor", "help", "console", "tune", "benchmark"},
 ]
 SPLITS = ("given", "global_temporal", "leave_last_n", "none", "random")

@@ -214,3 +214,13 @@ def test_where_nothing_is_validated_nothing_is_watched(tmp_path: Path, monkeypat
     assert names == ["KeepBest", "EarlyStopping", "Lines", "SaveState"]
     names = [type(callback).__name__ for callback in callbacks(Stopping(), tmp_path / "state", validated=False)]
     assert names == ["Lines", "SaveState"]
+
+
+def test_what_chooses_may_look_further_down_the_list() -> None:
+    """``stopping.k`` names the metric that is kept by, stopped by and shown."""
+    stopping = Stopping(k=50)
+    assert (Stopping().metric, stopping.metric) == (METRIC, "valid/ndcg@50")
+    keep, early, *_ = callbacks(stopping, Path("state"), validated=True)
+    assert (keep.metric, early.monitor) == ("valid/ndcg@50", "valid/ndcg@50")
+    with pytest.raises(ValueError, match=r"stopping\.k=0 must be at least 1"):
+        Stopping(k=0)

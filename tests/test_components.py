@@ -181,3 +181,14 @@ def test_a_schema_holds_every_option_with_its_default() -> None:
     assert node.width == 4
     assert node.depth is None
     assert list(node.ks) == [1]
+
+
+def test_a_model_is_built_around_its_base() -> None:
+    """From the names and options of a plan, and facts of the data that both may need."""
+    from recpref.composition import compose
+
+    plan = compose(["model=ada_retrieval", "base=gru4rec", "base.d_model=8", "model.per_round=2"])
+    model = components.model_of(plan, {"n_items": 12, "n_users": 3})
+    assert (type(model).__name__, type(model.base).__name__, model.per_round) == ("AdaRetrieval", "GRU4Rec", 2)
+    assert model.table()[0].shape == (13, 8)
+    assert type(components.model_of(compose(["model=gru4rec"]), {"n_items": 12})).__name__ == "GRU4Rec"

@@ -27,7 +27,7 @@ class Thing:
 """
 
 BAD = [
-    ("model=bert5rec", r"unknown model 'bert5rec'; did you mean 'bert4rec'\? known: bert4rec, .*popular, .*sasrec"),
+    ("model=bert5rec", r"unknown model 'bert5rec'; did you mean 'bert4rec'\? known: .*bert4rec, .*popular, .*sasrec"),
     ("model.d_modle=3", r"unknown option of model 'd_modle'; did you mean 'd_model'\? known: .*d_ff, d_model, dropout"),
     ("model.d_model=abc", r"model\.d_model=abc: .*'abc'.*Integer"),
     ("model.d_model=64.0", r"model\.d_model=64\.0: .*Integer"),
@@ -102,7 +102,7 @@ def test_a_mistake_is_one_clear_line(override: str, message: str) -> None:
 
 def test_no_model() -> None:
     """The one thing that has no default."""
-    with pytest.raises(ValueError, match=r"no model was named; say model=NAME, one of bert4rec, .*sasrec"):
+    with pytest.raises(ValueError, match=r"no model was named; say model=NAME, one of .*bert4rec, .*sasrec"):
         compose(["loss=cross_entropy"])
 
 
@@ -260,3 +260,66 @@ def test_a_default_said_aloud_is_the_same_experiment() -> None:
     """Saying what holds anyway changes nothing."""
     silent = compose(["model=popular"])
     assert compose(["model=popular", "optimizer.lr=0.001", "loss=cross_entropy", "examples=next_item"]) == silent
+
+
+# ------------------------------------------------------------------------------------------------- bases and stages
+
+ADA = ("model=ada_retrieval", "base=sasrec")
+
+BAD_BASES = [
+    ("base=popular", r"base=popular cannot be wrapped, because it does not encode.*; say one of bert4rec, esasrec, .*srgnn$"),
+    ("base=ada_retrieval", r"base=ada_retrieval cannot be wrapped, because it wraps a base itself; say one of bert4rec"),
+    ("base=sasrce", r"unknown base 'sasrce'; did you mean 'sasrec'\?"),
+    ("base.d_modle=3", r"unknown option of base 'd_modle'; did you mean 'd_model'\? known: .*d_ff, d_model, dropout"),
+    ("base.d_model=abc", r"base\.d_model=abc: .*'abc'.*Integer"),
+    ("base.norm=mid", r"unknown base\.norm 'mid'; known: post, pre"),
+    ("model.d_model=3", r"unknown option of model 'd_model'; .*known: .*loss_decay, .*n_rounds"),
+    ("model.n_rounds=1.5", r"model\.n_rounds=1\.5: .*Integer"),
+    ("start=", r"start= must be none, base, or the folder of a run"),
+]
+
+
+@pytest.mark.parametrize(("override", "message"), BAD_BASES)
+def test_a_mistake_about_a_base_is_one_clear_line(override: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        compose([*ADA, override])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_base_is_chosen_and_configured_like_a_model() -> None:
+    """Its shape is that of its own recipe (two heads), then what the user says of it."""
+    plan = composition.compose([*ADA, "base.d_model=32"])
+    assert plan.base is not None
+    assert (plan.base.name, plan.base.options["d_model"], plan.base.options["n_heads"]) == ("sasrec", 32, 2)
+    assert plan.model.name == "ada_retrieval"
+    assert plan.architectures == ("ada_retrieval", "sasrec")
+    assert composition.compose(["model=sasrec"]).base is None
+    assert composition.compose(["model=ada_retrieval"]).architectures == ("ada_retrieval", "sasrec")
+
+
+def test_only_what_wraps_has_a_base() -> None:
+    with pytest.raises(ValueError, match=r"unknown option 'base'"):
+        compose(["model=sasrec", "base=gru4rec"])
+    with pytest.raises(ValueError, match=r"start=base trains what a model wraps, and model=sasrec wraps nothing"):
+        compose(["model=sasrec", "start=base"])
+
+
+def test_the_run_before_is_composed_too() -> None:
+    """``--cfg`` shows all of it; without a base to train, there is none."""
+    content = compose([*ADA, "base.d_model=32", "optimizer.lr=0.5"])
+    assert (content["start"], content["before"]["model"]["name"], content["before"]["model"]["d_model"]) == ("base", "sasrec", 32)
+    assert (content["before"]["optimizer"]["lr"], content["before"]["loss"]) == (0.5, content["loss"])
+    assert "before" not in compose([*ADA, "start=none"])
+    assert "before" not in compose([*ADA, "start=runs/toy/sasrec/abc-s1"])
+
+
+def test_a_base_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is named as any other component is, and refused where it does not say what it reads."""
+    (tmp_path / "elsewhere_base.py").write_text(RECIPE + "\n    def reads(self, history): ...\nclass Mute:\n    def __init__(self): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    plan = composition.compose(["model=ada_retrieval", "base=elsewhere_base:Thing", "base.width=6"])
+    assert plan.base is not None
+    assert plan.base.options == {"width": 6}
+    assert plan.examples.name == "cloze"  # as its recipe says
+    with pytest.raises(ValueError, match=r"base=elsewhere_base:Mute cannot be wrapped"):
+        composition.compose(["model=ada_retrieval", "base=elsewhere_base:Mute"])

@@ -8,8 +8,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from recpref.layers import LN_EPS, Dropout, Positions, TransformerLayer, attention_mask, initialise, last_state, newest
-from recpref.types import History
+from recpref import components
+from recpref.layers import (
+    LN_EPS,
+    Dropout,
+    Positions,
+    TransformerLayer,
+    attention_mask,
+    encoded_at,
+    initialise,
+    last_column,
+    last_state,
+    newest,
+    shortened,
+)
+from recpref.types import History, Reader
 
 
 class Untouched(nn.Module):
@@ -275,7 +288,10 @@ class Told(nn.Module):
         return x
 
     def state(self, history: History) -> Tensor:
-        return last_state(self, history, 3)
+        return last_state(self, history)
+
+    def reads(self, history: History) -> History:
+        return shortened(history, 3)
 
     def score(self, h: Tensor, items: Tensor | None = None) -> Tensor:
         return h
@@ -318,3 +334,17 @@ def test_some_rows_of_a_layer_are_those_rows(norm: str, rate: float, where: list
     weights = torch.randn_like(whole)
     left, right = (torch.autograd.grad((part * weights).sum(), x)[0] for part in (whole, some))
     torch.testing.assert_close(left, right)
+
+
+@pytest.mark.parametrize("name", ["bert4rec", "sasrec", "esasrec", "hstu", "gru4rec", "nextitnet", "srgnn", "fmlprec"])
+def test_the_state_is_what_is_encoded_of_what_is_read(name):
+    """Histories longer than the window, of one item and none: ``reads`` says all that ``state`` knows."""
+    torch.manual_seed(0)
+    model = components.find("model", name)(9, d_model=8, max_len=3).eval()
+    assert isinstance(model, Reader)
+    given = History(torch.tensor([[0, 5, 6, 7, 8, 9], [0, 0, 0, 0, 0, 2], [0] * 6]), torch.tensor([1, 2, 3]))
+    read = model.reads(given)
+    assert read.items.shape == (3, 3)
+    encoded = model.encode(model.embed(read.items), read)[:, -1]
+    torch.testing.assert_close(model.state(given), encoded, atol=1e-6, rtol=0)
+    torch.testing.assert_close(encoded_at(model, model.embed(read.items), read, last_column(read.items)), encoded, atol=1e-6, rtol=0)

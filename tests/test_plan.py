@@ -54,3 +54,36 @@ def test_another_file_is_refused_by_name(tmp_path: Path, text: str, message: str
     (tmp_path / FILE).write_text(text)
     with pytest.raises(ValueError, match=message):
         read(tmp_path / FILE)
+
+
+def test_a_plan_with_a_base_and_a_run_before_it(tmp_path: Path) -> None:
+    """Both are written and read; where there are none, nothing is written of them."""
+    plan = compose(["model=ada_retrieval", "base=gru4rec", "data=ml_100k"])
+    write(tmp_path, Written(plan, "abc", Sizes(5, 3)))
+    assert read(tmp_path / FILE).plan == plan
+    assert plan.before is not None
+    assert plan.before.model == Part("gru4rec", plan.base.options if plan.base else {})
+    assert {"base", "before"} & planned().content.keys() == set()
+    assert planned().architectures == ("sasrec",)
+
+
+def test_a_run_that_was_written_before_there_were_starts_is_read(tmp_path: Path) -> None:
+    write(tmp_path, Written(planned(), "abc", Sizes(5, 3)))
+    file = tmp_path / FILE
+    file.write_text(file.read_text().replace("start: none\n", ""))
+    assert read(file).plan == planned()
+
+
+def test_a_digest_covers_the_base_and_the_start() -> None:
+    ada = [
+        compose(["model=ada_retrieval", "start=none", *more]) for more in ([], ["base=gru4rec"], ["base.d_model=32"], ["model.n_rounds=2"])
+    ]
+    plans = [*ada, planned(), planned(start="runs/a/sasrec/x-s1"), planned(start="runs/a/sasrec/y-s1")]
+    assert len({plan.digest("data") for plan in plans}) == len(plans)
+
+
+def test_a_digest_is_the_same_for_all_seeds_that_start_from_their_own() -> None:
+    """Seed 2 from seed 2's run; but seed 2 from seed 1's run is another experiment. Where the runs lie is nothing to it."""
+    one, two = (planned(seed=seed, start=f"runs/a/sasrec/x-s{seed}").digest("data") for seed in (1, 2))
+    assert one == two == planned(seed=1, start="/elsewhere/b/sasrec/x-s1").digest("data")
+    assert planned(seed=2, start="runs/a/sasrec/x-s1").digest("data") != one

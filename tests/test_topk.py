@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -181,3 +183,78 @@ def test_the_permutation_is_a_function_of_the_seed_and_draws_from_nobody_elses_g
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+class Rounds:
+    """Round r scores items exactly ``of[r]``, for every user, and counts how many rounds were asked for."""
+
+    def __init__(self, of: list[list[float]], per_round: int):
+        self.of, self.per_round, self.n_rounds, self.asked = Scores(of), per_round, len(of), 0
+
+    def rounds(self, history: History) -> Iterator[torch.Tensor]:
+        for number in range(self.n_rounds):
+            self.asked += 1
+            yield torch.eye(self.n_rounds)[number].expand(len(history.user), -1)
+
+    def state(self, history: History) -> torch.Tensor:
+        return next(self.rounds(history))
+
+    def table(self) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.of.table()
+
+
+#              item  1  2  3  4  5  6  7  8
+IN_ROUNDS = [
+    [8, 7, 6, 5, 4, 3, 2, 1],
+    [1, 9, 2, 3, 8, 7, 4, 5],
+    [1, 2, 3, 4, 5, 6, 7, 8],
+]
+
+
+def test_rounds_by_hand() -> None:
+    """1 2 of the first; of the second 2 is there already, so 5 6; of the third 8 7."""
+    found = TopK(Rounds(IN_ROUNDS, 2)).recommend(query(2), 6)
+    assert found.items.tolist() == [[1, 2, 5, 6, 8, 7]] * 2
+    assert found.scores.tolist() == [[8, 7, 8, 7, 8, 7]] * 2
+
+
+@pytest.mark.parametrize(("k", "items", "asked"), [(1, [1], 1), (2, [1, 2], 1), (3, [1, 2, 5], 2), (5, [1, 2, 5, 6, 8], 3)])
+def test_a_short_list_takes_no_more_rounds_than_it_needs(k: int, items: list[int], asked: int) -> None:
+    model = Rounds(IN_ROUNDS, 2)
+    assert TopK(model).recommend(query(1), k).items.tolist() == [items]
+    assert model.asked == asked
+
+
+def test_places_after_the_last_round_are_filled_with_its_next_best() -> None:
+    """4 and 3 follow 8 7; then there is nothing left."""
+    found = TopK(Rounds(IN_ROUNDS, 2)).recommend(query(1), 10)
+    assert found.items.tolist() == [[1, 2, 5, 6, 8, 7, 4, 3, PAD, PAD]]
+
+
+def test_no_round_lists_what_is_excluded_or_no_candidate() -> None:
+    """Without 1, 5 and 8: 2 3, then 6 7, then 4. Of the candidates 6 3 4 only: 3 4, then 6."""
+    topk = TopK(Rounds(IN_ROUNDS, 2))
+    assert topk.recommend(query(1, exclude=[[1, 5, 8]]), 6).items.tolist() == [[2, 3, 6, 7, 4, PAD]]
+    assert topk.recommend(query(1, candidates=[[6, 3, 4, 0]]), 4).items.tolist() == [[3, 4, 6, PAD]]
+
+
+def test_scores_of_a_model_in_rounds_are_the_firsts() -> None:
+    assert TopK(Rounds(IN_ROUNDS, 2)).scores(query(1), torch.tensor([[1, 8]])).tolist() == [[8, 1]]
+
+
+def test_one_round_is_an_ordinary_list() -> None:
+    one, ordinary = TopK(Rounds(IN_ROUNDS[:1], 3)), TopK(Scores(IN_ROUNDS[:1]))
+    assert all(equal(one.recommend(query(1), k), ordinary.recommend(query(1), k)) for k in range(1, 10))
+
+
+def test_nan_in_a_later_round_is_refused() -> None:
+    class Diverged(Rounds):
+        def rounds(self, history: History) -> Iterator[torch.Tensor]:
+            first, *others = super().rounds(history)
+            yield first
+            yield from (other * float("nan") for other in others)
+
+    topk = TopK(Diverged(IN_ROUNDS, 2))
+    assert topk.recommend(query(1), 2).items.tolist() == [[1, 2]]
+    with pytest.raises(FloatingPointError, match="NaN scores"):
+        topk.recommend(query(1), 3)

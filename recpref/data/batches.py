@@ -24,7 +24,7 @@ class Examples(Protocol):
     """How windows become inputs and targets.
 
     ``causal`` says whom they are for: True for models that do not look ahead, False for those that do and know [MASK], None
-    for every model that is read at its last step.
+    for every model that is read at its last step. ``one_place`` says that rows have a single target each; unsaid, they may have more.
     """
 
     causal: bool | None

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recpref.layers import LN_EPS, Dropout, Positions, TransformerLayer, attention_mask, initialise, newest, positive
+from recpref.layers import LN_EPS, Dropout, Positions, TransformerLayer, attention_mask, initialise, last_state, newest, positive
 from recpref.types import PAD, History
 
 __all__ = ["BERT4Rec"]
@@ -99,10 +99,11 @@ class BERT4Rec(nn.Module):
 
     def state(self, history: History) -> Float[Tensor, "B D"]:
         """The vector of a [MASK] appended to the history. An empty history is a lone [MASK]."""
+        return last_state(self, history)
+
+    def reads(self, history: History) -> History:
         items = newest(history.items, self.positions.usable() - 1)
-        items = F.pad(items, (0, 1), value=self.mask_id)
-        last = F.pad(torch.zeros_like(items[:, 1:], dtype=torch.bool), (0, 1), value=True)
-        return self.encode_at(self.embed(items), history._replace(items=items), last)
+        return history._replace(items=F.pad(items, (0, 1), value=self.mask_id))
 
     def score(self, h: Float[Tensor, "M D"], items: Int[Tensor, "#M C"] | None = None) -> Float[Tensor, "M C"]:
         vectors, bias = self.table()
@@ -127,3 +128,16 @@ class BERT4Rec(nn.Module):
         rows = ["examples.crop=0.5", "loader.shuffle_ties=true"]
         ours = [*course, *rows, "model.attention_dropout=0.0", "model.norm=pre"]
         return ["examples=cloze", *(published if variant == "published" else ours)]
+
+    @staticmethod
+    def space() -> list[str]:
+        """What a search may vary."""
+        return [
+            "model.d_model=[64,128,256]",
+            "model.n_layers=1..3",
+            "model.dropout=0.1..0.5",
+            "examples.mask_ratio=0.1..0.6",
+            "examples.last_ratio=0.05..0.5",
+            "optimizer.lr=3e-4..3e-3 log",
+            "optimizer.weight_decay=1e-4..1e-1 log",
+        ]

@@ -102,6 +102,11 @@ class BPRMF(nn.Module):
     def table(self) -> tuple[Float[Tensor, "V1 D"], Float[Tensor, " V1"]]:
         return self.items, self.biases
 
+    @staticmethod
+    def space() -> list[str]:
+        """What a search may vary."""
+        return ["model.d_model=[32,64,128]", "model.lr=1e-3..2e-2 log", "model.l2=1e-4..1e-2 log", "model.n_epochs=10..80 log"]
+
 
 def _negatives(user: Int[Tensor, " B"], taken: Int[Tensor, " n"], n_columns: int) -> tuple[Int[Tensor, " B"], Int[Tensor, " M"]]:
     """Items drawn uniformly from what each user has not consumed, and the rows for which one was found."""

@@ -57,3 +57,8 @@ class EASE(nn.Module):
         scores = F.embedding_bag(items.flatten(), self.weights, starts, mode="sum", padding_idx=PAD)
         scores[:, PAD] = -torch.inf
         return scores
+
+    @staticmethod
+    def space() -> list[str]:
+        """What a search may vary."""
+        return ["model.l2=10..3000 log"]

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from recpref.item_table import ItemTable
-from recpref.layers import Dropout, initialise, last_state, positive
+from recpref.layers import Dropout, initialise, last_state, positive, shortened
 from recpref.types import PAD, History
 
 __all__ = ["GRU4Rec"]
@@ -65,7 +65,10 @@ class GRU4Rec(nn.Module):
 
     def state(self, history: History) -> Float[Tensor, "B D"]:
         """The recurrent state after the newest item. An empty history has a state of zero, so that the biases decide."""
-        return last_state(self, history, self.max_len)
+        return last_state(self, history)
+
+    def reads(self, history: History) -> History:
+        return shortened(history, self.max_len)
 
     def score(self, h: Float[Tensor, "M D"], items: Int[Tensor, "#M C"] | None = None) -> Float[Tensor, "M C"]:
         return self.items.score(h, items)
@@ -83,6 +86,17 @@ class GRU4Rec(nn.Module):
         published = ["optimizer.method=adam", "optimizer.weight_decay=0", "loader.batch_size=32", "model.dropout=0.4"]
         ours = ["optimizer.lr=5e-3", "optimizer.average=0.99", "examples.crop=0.5", "stopping.every=2"]
         return ["examples=next_item", "loss=cross_entropy", *(published if variant == "published" else ours)]
+
+    @staticmethod
+    def space() -> list[str]:
+        """What a search may vary."""
+        return [
+            "model.d_model=[64,128,256]",
+            "model.n_layers=1..2",
+            "model.dropout=0.0..0.5",
+            "optimizer.lr=3e-4..3e-3 log",
+            "optimizer.weight_decay=1e-4..1e-1 log",
+        ]
 
 
 def _taken(x: Float[Tensor, "B L H"], index: Int[Tensor, "B L"]) -> Float[Tensor, "B L H"]:

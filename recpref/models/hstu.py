@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recpref.item_table import ItemTable
-from recpref.layers import LN_EPS, Dropout, Positions, attention_mask, initialise, last_state, positive
+from recpref.layers import LN_EPS, Dropout, Positions, attention_mask, initialise, last_state, positive, shortened
 from recpref.types import History
 
 __all__ = ["HSTU"]
@@ -122,7 +122,10 @@ class HSTU(nn.Module):
 
     def state(self, history: History) -> Float[Tensor, "B D"]:
         """The vector of the newest item. Users with an empty history get the state of padding."""
-        return last_state(self, history, self.positions.usable())
+        return last_state(self, history)
+
+    def reads(self, history: History) -> History:
+        return shortened(history, self.positions.usable())
 
     def score(self, h: Float[Tensor, "M D"], items: Int[Tensor, "#M C"] | None = None) -> Float[Tensor, "M C"]:
         return self.items.score(h, items)
@@ -139,3 +142,14 @@ class HSTU(nn.Module):
         published = ["optimizer.weight_decay=0", "optimizer.beta2=0.98", "loader.batch_size=128"]
         ours = ["optimizer.average=0.99", "examples.crop=0.5", "stopping.every=2"]
         return ["examples=next_item", "loss=cross_entropy", *(published if variant == "published" else ours)]
+
+    @staticmethod
+    def space() -> list[str]:
+        """What a search may vary."""
+        return [
+            "model.d_model=[64,128,256]",
+            "model.n_layers=2..4",
+            "model.dropout=0.1..0.5",
+            "optimizer.lr=3e-4..3e-3 log",
+            "optimizer.weight_decay=1e-4..1e-1 log",
+        ]

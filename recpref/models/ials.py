@@ -90,6 +90,11 @@ class IALS(nn.Module):
     def table(self) -> tuple[Float[Tensor, "V1 D"], Float[Tensor, " V1"]]:
         return self.items, self.bias
 
+    @staticmethod
+    def space() -> list[str]:
+        """What a search may vary."""
+        return ["model.d_model=[32,64,128,256]", "model.l2=3e-4..3e-2 log", "model.unobserved_weight=0.03..1 log", "model.n_epochs=8..32"]
+
 
 def solved(of: Int[Tensor, "B L"], other: Float[Tensor, "N1 D"], gram: Float[Tensor, "D D"], weights: Weights) -> Float[Tensor, "B D"]:
     """The vectors that minimise the objective for rows that consumed ``of``, PAD-padded, without repeats.

@@ -63,3 +63,8 @@ class ItemKNN(nn.Module):
         scores = self.similarity.sums(distinct(history.items))
         scores[:, PAD] = -torch.inf
         return scores
+
+    @staticmethod
+    def space() -> list[str]:
+        """What a search may vary."""
+        return ["model.n_neighbours=20..500 log", "model.shrink=1..300 log"]

@@ -59,6 +59,11 @@ class Markov(nn.Module):
         scores[:, PAD] = -torch.inf
         return scores
 
+    @staticmethod
+    def space() -> list[str]:
+        """What a search may vary."""
+        return ["model.n_steps=1..5", "model.smoothing=0.3..100 log"]
+
 
 def _transitions(train: Interactions, n_steps: int) -> sp.csr_array:
     """Weighted counts of j (row) before i (column). Shapes: [V + 1, V + 1]."""

@@ -70,6 +70,7 @@ class NBPOMF(nn.Module):
     items: Tensor
     flip_users: Tensor
     flip_items: Tensor
+    bias: Tensor
 
     def __init__(
         self,
@@ -101,11 +102,11 @@ class NBPOMF(nn.Module):
         self.method, self.settings, self.lr_decay = method, given, lr_decay
         self.flip = None if flip is None else logit(flip)
         self.n_negatives, self.batch_size, self.n_epochs = n_negatives, batch_size, n_epochs
-        sizes = {"users": (n_users + 1, d_model), "items": (n_items + 1, d_model)}
+        tables = {"users": (n_users + 1, d_model), "items": (n_items + 1, d_model)}
         if self.learns_flips:
-            sizes |= {"flip_users": (n_users + 1, d_flip), "flip_items": (n_items + 1, d_flip)}
-        for name, size in sizes.items():
-            self.register_buffer(name, torch.zeros(size))
+            tables |= {"flip_users": (n_users + 1, d_flip), "flip_items": (n_items + 1, d_flip)}
+        for name, shape in tables.items():
+            self.register_buffer(name, torch.zeros(shape))
         self.register_buffer("bias", torch.zeros(n_items + 1).index_fill(0, torch.tensor(PAD), -torch.inf))
 
     @property
@@ -191,6 +192,11 @@ class NBPOMF(nn.Module):
 
     def table(self) -> tuple[Float[Tensor, "V1 D"], Float[Tensor, " V1"]]:
         return self.items, self.bias
+
+    @staticmethod
+    def space() -> list[str]:
+        """What a search may vary."""
+        return ["model.lr=0.005..0.2 log", "model.l2=0.1..10 log"]
 
 
 def _products(left: Tensor, right: Tensor, u: Int[Tensor, " M"], items: Int[Tensor, "M C"]) -> Float[Tensor, "M C"]:

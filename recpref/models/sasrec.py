@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from recpref.item_table import ItemTable
-from recpref.layers import LN_EPS, Dropout, Positions, TransformerLayer, attention_mask, initialise, last_state, positive
+from recpref.layers import LN_EPS, Dropout, Positions, TransformerLayer, attention_mask, initialise, last_state, positive, shortened
 from recpref.types import History
 
 __all__ = ["SASRec"]
@@ -74,7 +74,10 @@ class SASRec(nn.Module):
 
     def state(self, history: History) -> Float[Tensor, "B D"]:
         """The vector of the newest item. Users with an empty history get the state of padding."""
-        return last_state(self, history, self.positions.usable())
+        return last_state(self, history)
+
+    def reads(self, history: History) -> History:
+        return shortened(history, self.positions.usable())
 
     def score(self, h: Float[Tensor, "M D"], items: Int[Tensor, "#M C"] | None = None) -> Float[Tensor, "M C"]:
         return self.items.score(h, items)
@@ -93,3 +96,15 @@ class SASRec(nn.Module):
         shape = ["model.n_heads=2", "model.d_ff=256", "model.dropout=0.3", "model.attention_dropout=0.0"]
         ours = ["optimizer.average=0.99", "examples.crop=0.5", "loader.shuffle_ties=true", "stopping.every=2", *shape]
         return ["examples=next_item", "loss=cross_entropy", *(published if variant == "published" else ours)]
+
+    @staticmethod
+    def space() -> list[str]:
+        """What a search may vary."""
+        return [
+            "model.d_model=[64,128,256]",
+            "model.n_layers=1..3",
+            "model.dropout=0.1..0.5",
+            "examples.crop=[0.0,0.5]",
+            "optimizer.lr=3e-4..3e-3 log",
+            "optimizer.weight_decay=1e-4..1e-1 log",
+        ]

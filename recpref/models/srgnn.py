@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recpref.item_table import ItemTable
-from recpref.layers import Dropout, last_state, positive
+from recpref.layers import Dropout, last_state, positive, shortened
 from recpref.types import PAD, History
 
 __all__ = ["SRGNN"]
@@ -81,7 +81,10 @@ class SRGNN(nn.Module):
 
     def state(self, history: History) -> Float[Tensor, "B D"]:
         """The vector of the row. Users with an empty history get that of padding."""
-        return last_state(self, history, self.max_len)
+        return last_state(self, history)
+
+    def reads(self, history: History) -> History:
+        return shortened(history, self.max_len)
 
     def score(self, h: Float[Tensor, "M D"], items: Int[Tensor, "#M C"] | None = None) -> Float[Tensor, "M C"]:
         return self.items.score(h, items)
@@ -99,6 +102,11 @@ class SRGNN(nn.Module):
         published = ["optimizer.method=adam", "optimizer.weight_decay=1e-5", "loader.batch_size=100"]
         ours = ["optimizer.average=0.99", "examples.stride=0.2", "loader.batch_size=128", "model.dropout=0.2", "stopping.every=2"]
         return ["examples=prefix", "loss=cross_entropy", *(published if variant == "published" else ours)]
+
+    @staticmethod
+    def space() -> list[str]:
+        """What a search may vary."""
+        return ["model.d_model=[64,128,256]", "model.n_steps=1..2", "optimizer.lr=3e-4..3e-3 log", "optimizer.weight_decay=1e-4..1e-1 log"]
 
 
 def graph_of(items: Int[Tensor, "B L"]) -> Graph:

@@ -75,7 +75,7 @@ class NBPO(nn.Module):
         where = batch.targets != PAD
         user = batch.history.user[positives(batch)[1]]
         candidates = self.sampler(batch, step.rng)
-        total, logs = torch.zeros((), device=user.device), {}
+        total, logs = torch.zeros((), device=user.device), dict[str, float]()
         for weight, h_MD in encodings(model, batch.history, where):
             flips = self.flip_logits(h_MD, user, candidates)
             if step.epoch < self.warmup_epochs:

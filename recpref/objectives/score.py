@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from recpref.layers import encoded_at
 from recpref.losses import sampler_needed
 from recpref.samplers.catalogue import Catalogue
 from recpref.types import PAD, Batch, Candidates, History, Loss, Sampler, Scorer, Step
@@ -37,16 +38,18 @@ class Score:
         """The summed loss and the number of positions it was taken at. Shapes: scalars."""
         carries_loss = batch.targets != PAD
         candidates = self.sampler(batch, step.rng)
-        rounds = encodings(model, batch.history, carries_loss)
-        total = torch.stack([weight * self.values(model, h_MD, candidates).sum() for weight, h_MD in rounds]).sum()
-        return total, carries_loss.sum(), {}
+        weights, states = zip(*encodings(model, batch.history, carries_loss), strict=True)
+        sums = [weight * values.sum() for weight, values in zip(weights, self.values(model, states, candidates), strict=True)]
+        return torch.stack(sums).sum(), carries_loss.sum(), {}
 
-    def values(self, model: Scorer, h_MD: Float[Tensor, "M D"], candidates: Candidates) -> Float[Tensor, " M"]:
-        """The loss of each position."""
+    def values(self, model: Scorer, states: Sequence[Float[Tensor, "M D"]], candidates: Candidates) -> list[Float[Tensor, " M"]]:
+        """The loss of each position, for each of several states."""
         if candidates.negatives is not None:
-            return self.loss(candidate_scores(h_MD, *model.table(), candidates), candidates)
+            return [self.loss(scores, candidates) for scores in scores_of_each(states, *model.table(), candidates)]
         fused = getattr(self.loss, "fused", None)
-        return self.loss(model.score(h_MD), candidates) if fused is None else fused(h_MD, *model.table(), candidates.positive)
+        if fused is None:
+            return [self.loss(model.score(h_MD), candidates) for h_MD in states]
+        return [fused(h_MD, *model.table(), candidates.positive) for h_MD in states]
 
 
 def encodings(model: Scorer, history: History, where: Bool[Tensor, "B L"]) -> Iterator[tuple[float, Float[Tensor, "M D"]]]:
@@ -58,12 +61,21 @@ def encodings(model: Scorer, history: History, where: Bool[Tensor, "B L"]) -> It
 
 
 def encoded(model: Scorer, history: History, where: Bool[Tensor, "B L"]) -> Float[Tensor, "M D"]:
-    """What the model encodes at these positions, row-major; by ``encode_at`` where it has one."""
-    x_BLD = model.embed(history.items)
-    if hasattr(model, "encode_at"):
-        rows: Tensor = model.encode_at(x_BLD, history, where)
-        return rows
-    return model.encode(x_BLD, history)[where]
+    """What the model encodes at these positions, row-major."""
+    return encoded_at(model, model.embed(history.items), history, where)
+
+
+def scores_of_each(
+    states: Sequence[Float[Tensor, "M D"]], table_VD: Float[Tensor, "V1 D"], bias_V: Float[Tensor, " V1"], candidates: Candidates
+) -> list[Float[Tensor, "M C"]]:
+    """``candidate_scores`` of several states; what has to be gathered is gathered once."""
+    negatives = candidates.negatives
+    assert negatives is not None
+    if len(states) == 1 or len(negatives) == 1 or len(table_VD) <= WORTH_GATHERING * (1 + negatives.shape[1]):
+        return [candidate_scores(h_MD, table_VD, bias_V, candidates) for h_MD in states]
+    items = torch.cat([candidates.positive[:, None], negatives], 1)
+    scores = torch.bmm(F.embedding(items, table_VD), torch.stack(list(states), 2)) + bias_V[items][:, :, None]
+    return [_without_hits(part, candidates) for part in scores.unbind(2)]
 
 
 def candidate_scores(
@@ -85,6 +97,10 @@ def candidate_scores(
             scores = (h_MD @ table_VD.T).gather(1, items) + bias_V[items]
         else:
             scores = torch.bmm(F.embedding(items, table_VD), h_MD[:, :, None])[:, :, 0] + bias_V[items]
+    return _without_hits(scores, candidates)
+
+
+def _without_hits(scores: Float[Tensor, "M C"], candidates: Candidates) -> Float[Tensor, "M C"]:
     if candidates.hit is None:
         return scores
     return torch.cat([scores[:, :1], scores[:, 1:].masked_fill(candidates.hit, -torch.inf)], 1)

@@ -34,12 +34,12 @@ td, th {{ padding: .2rem .6rem; border: 1px solid #8888; text-align: right }}
 
 
 def trials_of(study: optuna.Study) -> pd.DataFrame:
-    """A row a trial: ``number``, ``state``, ``ndcg@10`` on validation, ``best_epoch``, ``seconds``, a column a dimension, ``error``."""
+    """A row a trial: ``number``, ``state``, ``ndcg`` on validation, ``best_epoch``, ``seconds``, a column a dimension, ``error``."""
     rows = []
     for trial in study.get_trials(deepcopy=False):
         said = trial.user_attrs
         value = trial.value if trial.value is not None else trial.intermediate_values.get(trial.last_step or 0)
-        facts = {"number": trial.number, "state": trial.state.name.lower(), "ndcg@10": value}
+        facts = {"number": trial.number, "state": trial.state.name.lower(), "ndcg": value}
         rows.append({**facts, **{key: said.get(key) for key in ("best_epoch", "seconds")}, **trial.params, "error": said.get("error")})
     return pd.DataFrame(rows)
 
@@ -58,10 +58,8 @@ def write_report(study: optuna.Study, place: Path, *, title: str, fixed: list[st
     ended = bool(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
     command = best_command(study, fixed) if ended else "no trial has ended yet"
     if ended:
-        (place / "best.sh").write_text(
-            f"#!/bin/sh\n# validation NDCG@10 {study.best_value:.4f}, trial {study.best_trial.number}\n{command}\n"
-        )
-    summary = f"{finished(study)} trials ended or were pruned; chosen by the best validation NDCG@10; the test split was never asked."
+        (place / "best.sh").write_text(f"#!/bin/sh\n# validation NDCG {study.best_value:.4f}, trial {study.best_trial.number}\n{command}\n")
+    summary = f"{finished(study)} trials ended or were pruned; chosen by the best validation NDCG; the test split was never asked."
     page = PAGE.format(
         title=html.escape(title),
         summary=html.escape(summary),

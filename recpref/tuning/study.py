@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import optuna
-from optuna.storages import RDBStorage, RetryFailedTrialCallback
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import TrialState
 
 from recpref.tuning.space import text_of
@@ -43,8 +43,8 @@ def storage(url: str) -> RDBStorage:
     """
     patient = {"connect_args": {"timeout": 120}} if url.startswith("sqlite") else {}
     try:
-        again = RetryFailedTrialCallback()
-        alive = {"heartbeat_interval": HEARTBEAT, "grace_period": 4 * HEARTBEAT, "heartbeat_stale_trial_callback": again}
+        again = RetryHeartbeatStaleTrialCallback()
+        alive: dict[str, Any] = {"heartbeat_interval": HEARTBEAT, "grace_period": 4 * HEARTBEAT, "heartbeat_stale_trial_callback": again}
         return RDBStorage(url, engine_kwargs=patient, **alive)
     except Exception as error:  # whatever the data base's driver raises
         raise ValueError(f"storage={url} cannot be opened: {str(error).splitlines()[0]}") from error
@@ -96,7 +96,7 @@ def work(study: optuna.Study, problem: Problem, n_trials: int, *, shown: bool = 
 
     missing = n_trials - finished(study)
     if missing > 0:
-        tried = {"n_trials": 2 * missing, "callbacks": [enough], "catch": (ValueError, FloatingPointError)}
+        tried: dict[str, Any] = {"n_trials": 2 * missing, "callbacks": [enough], "catch": (ValueError, FloatingPointError)}
         study.optimize(_noticed(study, problem), show_progress_bar=shown, **tried)
 
 

@@ -10,25 +10,25 @@ from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 
-from recpref.callbacks import METRIC
+from recpref.callbacks import Stopping
 from recpref.composition import compose
 from recpref.data.interactions import Interactions
-from recpref.experiment import validated
+from recpref.experiment import evaluation_of, validated
 from recpref.tuning.space import Among, Dimension, overrides
 
 
 class Pruning(pl.Callback):
-    """Tells the study every validation, and breaks a hopeless trial off."""
+    """Tells the study every validation, and breaks a hopeless trial off. ``metric`` is what the plan validates by."""
 
-    def __init__(self, trial: Any):
-        self.trial = trial
+    def __init__(self, trial: Any, metric: str):
+        self.trial, self.metric = trial, metric
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if trainer.sanity_checking:
             return
         import optuna
 
-        self.trial.report(float(trainer.callback_metrics[METRIC]), trainer.current_epoch + 1)
+        self.trial.report(float(trainer.callback_metrics[self.metric]), trainer.current_epoch + 1)
         if self.trial.should_prune():
             raise optuna.TrialPruned(f"pruned after epoch {trainer.current_epoch + 1}")
 
@@ -41,22 +41,25 @@ class Problem(NamedTuple):
     data: Interactions
 
     def __call__(self, trial: Any) -> float:
-        """The best validation NDCG@10 of a new configuration.
+        """The best validation NDCG of a new configuration, at the k that the plan stops by.
 
         Raises: optuna.TrialPruned; ValueError for a combination that no run would take; KeyboardInterrupt where it was stopped.
         """
         found = overrides(self.space, lambda key, choice: _asked(trial, key, choice))
         trial.set_user_attr("overrides", found)
         plan = compose([*self.fixed, *found, "logger=csv"])
+        stopping, ks = Stopping(**plan.stopping), evaluation_of(plan).ks
+        if stopping.k not in ks:
+            raise ValueError(f"stopping.k={stopping.k} chooses, so it must be among evaluation.ks={list(ks)}")
         start = time.perf_counter()
         with tempfile.TemporaryDirectory(prefix="recpref-trial-") as place:
-            metrics, course = validated(plan, self.data, Path(place), watchers=[Pruning(trial)])
+            metrics, course = validated(plan, self.data, Path(place), watchers=[Pruning(trial, stopping.metric)])
         if course.interrupted:
             raise KeyboardInterrupt
         trial.set_user_attr("seconds", time.perf_counter() - start)
         trial.set_user_attr("best_epoch", course.best_epoch)
         trial.set_user_attr("underfit", course.underfit)
-        return float(metrics[METRIC])
+        return float(metrics[stopping.metric])
 
 
 def _asked(trial: Any, key: str, choice: Dimension) -> Any:

@@ -17,8 +17,8 @@ from recpref.types import Catalogue, History, Query, Retriever, Scorer
 
 V = 20
 ALL = components.names("model")
-SMALL = {"d_model": 16, "n_layers": 1, "max_len": 16}
-QUICK = {"d_model": 32, "n_layers": 1, "n_heads": 1, "max_len": 16, "dropout": 0.0, "attention_dropout": 0.0}
+SMALL = {"d_model": 16, "n_layers": 1, "max_len": 16, "per_round": 2}
+QUICK = {"d_model": 32, "n_layers": 1, "n_heads": 1, "max_len": 16, "dropout": 0.0, "attention_dropout": 0.0, "per_round": 2}
 
 
 def options(name: str, wanted: dict) -> dict:
@@ -34,11 +34,16 @@ def interactions(sequences: list[list[int]]) -> recpref.Interactions:
     return recpref.Interactions.from_dataframe(frame(sequences), user="user_id", item="item_id", time="timestamp")
 
 
+def facts() -> dict:
+    """What a model may need to know before it has seen data. One that wraps another wraps this one."""
+    return {"n_items": V, "n_users": V, "base": components.find("base", "sasrec")(V, **options("sasrec", SMALL))}
+
+
 def built(name: str):
     torch.manual_seed(0)
     data = interactions([[1 + (u + i) % V for i in range(8)] for u in range(V)])
-    facts = {"n_items": V, "n_users": V, "item_counts": data.item_counts, "train": data}
-    model = components.build(components.find("model", name), options(name, SMALL), facts)
+    known = facts() | {"item_counts": data.item_counts, "train": data}
+    model = components.build(components.find("model", name), options(name, SMALL), known)
     if hasattr(model, "fit"):
         model.fit(data)
     return model.eval()
@@ -140,7 +145,7 @@ def test_a_saved_state_gives_the_same_scores(name):
     other.load_state_dict(model.state_dict())
     given = history([3, 1, 2], [9])
     assert torch.equal(catalogue(model, given), catalogue(other, given))
-    fresh = components.build(components.find("model", name), options(name, SMALL), {"n_items": V, "n_users": V})
+    fresh = components.build(components.find("model", name), options(name, SMALL), facts())
     fresh.load_state_dict(model.state_dict())
     assert torch.equal(catalogue(model, given), catalogue(fresh.eval(), given))
 
@@ -227,8 +232,15 @@ HELP = {
 
 
 def few_negatives(recipe: dict) -> tuple[str, ...]:
-    """Samplers ask for 256 by default, and these catalogues have ten or twenty items."""
-    return ("sampler.n_negatives=8",) if "sampler" in recipe else ()
+    """Samplers ask for 256 by default, and these catalogues have ten or twenty items, which users may meet again."""
+    again = ("sampler.exclude_history=false",) if "sampler.exclude_history" in recipe else ()
+    return ("sampler.n_negatives=8", *again) if "sampler" in recipe else ()
+
+
+def quick(name: str, recipe: dict) -> list[str]:
+    """The overrides that make a model small, and its base where it has one."""
+    base = [f"base.{key}={value}" for key, value in options(recipe["base"], QUICK).items()] if "base" in recipe else []
+    return [*(f"model.{key}={value}" for key, value in options(name, QUICK).items()), *base]
 
 
 @scorers
@@ -237,10 +249,9 @@ def test_it_learns_the_cycle(name, tmp_path):
     rng = np.random.default_rng(0)
     starts, lengths = rng.integers(0, 10, 480), rng.integers(4, 7, 480)
     sequences = [[1 + (start + i) % 10 for i in range(n)] for start, n in zip(starts, lengths, strict=True)]
-    given = [f"model.{key}={value}" for key, value in options(name, QUICK).items()]
     recipe = dict(text.split("=") for text in components.find("model", name).recipe())
     helped = HELP.get(recipe.get("examples", ""), ()) + few_negatives(recipe)
-    run = recpref.fit(f"model={name}", *given, *LEARNING, *helped, f"out={tmp_path}", data=interactions(sequences))
+    run = recpref.fit(f"model={name}", *quick(name, recipe), *LEARNING, *helped, f"out={tmp_path}", data=interactions(sequences))
     assert run.metrics["test/hr@1"] > 0.95
 
 
@@ -249,8 +260,8 @@ def test_it_stays_at_chance_where_there_is_nothing_to_learn(name, tmp_path):
     """Independent uniform items, nothing filtered: 5 of V items in the list, so HR@5 is 5 / V = .25, with error .022."""
     rng = np.random.default_rng(1)
     sequences = [rng.integers(1, V + 1, 8).tolist() for _ in range(400)]
-    given = [f"model.{key}={value}" for key, value in options(name, QUICK).items()]
-    given += few_negatives(dict(text.split("=") for text in components.find("model", name).recipe()))
+    recipe = dict(text.split("=") for text in components.find("model", name).recipe())
+    given = [*quick(name, recipe), *few_negatives(recipe)]
     run = recpref.fit(
         f"model={name}", *given, "trainer.max_epochs=4", "loader.batch_size=64", "logger=csv", "evaluation.filter_seen=false",
         f"out={tmp_path}", data=interactions(sequences),

@@ -90,3 +90,14 @@ def test_a_share_outside_is_refused(stride: float) -> None:
     """By its name and its range."""
     with pytest.raises(ValueError, match=rf"examples\.stride={stride} must lie in \[0, 1\]"):
         Prefix(5, stride=stride)
+
+
+def test_rows_are_read_at_one_place():
+    """Who asks for that may have these rows, and Cloze's where only the last item is hidden; not those of ``next_item``."""
+    from recpref.data.examples.cloze import Cloze
+    from recpref.data.examples.next_item import NextItem
+
+    assert Prefix(5).one_place
+    assert Cloze(9, 5, last_ratio=1.0).one_place
+    assert not Cloze(9, 5).one_place
+    assert not getattr(NextItem(5), "one_place", False)

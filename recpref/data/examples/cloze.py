@@ -42,6 +42,7 @@ class Cloze:
                 raise ValueError(f"examples.{name}={value} must be a share, at most 1 and not below 0")
         self.mask_id, self.max_len = n_items + 1, max_len
         self.mask_ratio, self.last_ratio, self.stride, self.crop = mask_ratio, last_ratio, stride, crop
+        self.one_place = last_ratio == 1
 
     def spans(self, offsets: Int64[np.ndarray, " U1"]) -> Spans:
         """Windows over each user's history."""

@@ -28,6 +28,7 @@ class Prefix:
     """
 
     causal = None
+    one_place = True
 
     def __init__(self, max_len: int, *, stride: float = 0.0):
         if not 0 <= stride <= 1:

@@ -1,0 +1,79 @@
+"""Adapters: what turns a model's own view of a user into one that knows what was retrieved already.
+
+Source: Li et al., "Ada-Retrieval: an adaptive multi-round retrieval paradigm for sequential recommendations" (AAAI 2024): the
+learnable filter (LFT) and the context-aware attention (CAT) that adapt items, the GRU and the MLP that adapt users; and the
+authors' code. Divergence: weights start as everywhere here (``layers.initialise``); theirs are Xavier's with some backbones.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from recpref.layers import LN_EPS, Dropout, initialise
+
+FILTER_STD = 0.02  # the authors'
+
+
+class ListFilter(nn.Module):
+    """LFT: ``LN(c + Drop(W_d irfft(W * rfft(c))))`` along the ``length`` items of a ranked list, of any batch.
+
+    ``filter`` [length // 2 + 1, D, 2] holds the real and the imaginary parts of W, one for all rounds.
+    Despite its name in the authors' code (``LowFilterLayer``) it need not be a low-pass.
+
+    Shapes: [B, K, D] -> [B, K, D] with K = length.
+    """
+
+    def __init__(self, d_model: int, length: int, dropout: float):
+        super().__init__()
+        self.filter = nn.Parameter(torch.randn(length // 2 + 1, d_model, 2) * FILTER_STD)
+        self.output = nn.Linear(d_model, d_model)
+        self.norm = nn.LayerNorm(d_model, eps=LN_EPS)
+        self.dropout = Dropout(dropout)
+        initialise(self)
+
+    def forward(self, c_BKD: Float[Tensor, "B K D"]) -> Float[Tensor, "B K D"]:
+        return self.norm(c_BKD + self.dropout(self.output(self.filtered(c_BKD))))
+
+    def filtered(self, c_BKD: Float[Tensor, "B K D"]) -> Float[Tensor, "B K D"]:
+        """Each channel in frequencies of rank, weighed, and back."""
+        spectrum = torch.fft.rfft(c_BKD, dim=1, norm="ortho") * torch.view_as_complex(self.filter)
+        return torch.fft.irfft(spectrum, n=c_BKD.shape[1], dim=1, norm="ortho")
+
+
+class ItemAdapter(nn.Module):
+    """CAT: every item vector of a history reads from the lists: ``LN(x + Drop(softmax(x C' / sqrt(D)) C))``.
+
+    One head and no projections, so that equal items of a history stay equal. Shapes: [B, L, D], [B, C, D] -> [B, L, D].
+    """
+
+    def __init__(self, d_model: int, dropout: float):
+        super().__init__()
+        self.norm = nn.LayerNorm(d_model, eps=LN_EPS)
+        self.dropout = Dropout(dropout)
+
+    def forward(self, x: Float[Tensor, "B L D"], lists_BCD: Float[Tensor, "B C D"]) -> Float[Tensor, "B L D"]:
+        read = F.scaled_dot_product_attention(x[:, None], lists_BCD[:, None], lists_BCD[:, None])[:, 0]
+        return self.norm(x + self.dropout(read))
+
+
+class UserAdapter(nn.Module):
+    """``LN(h + Drop(W_2 relu(W_1 [h; g])))``, where ``g`` is where a GRU stands that has read the user's vectors of earlier rounds."""
+
+    def __init__(self, d_model: int, dropout: float):
+        super().__init__()
+        self.memory = nn.GRUCell(d_model, d_model)
+        self.wide, self.narrow = nn.Linear(2 * d_model, 2 * d_model), nn.Linear(2 * d_model, d_model)
+        self.norm = nn.LayerNorm(d_model, eps=LN_EPS)
+        self.dropout = Dropout(dropout)
+        initialise(self)
+
+    def remember(self, user_MD: Float[Tensor, "M D"], memory_MD: Float[Tensor, "M D"] | None) -> Float[Tensor, "M D"]:
+        """One step of the GRU, from zero at first."""
+        return self.memory(user_MD, memory_MD)
+
+    def forward(self, h_MD: Float[Tensor, "M D"], memory_MD: Float[Tensor, "M D"]) -> Float[Tensor, "M D"]:
+        mixed = self.narrow(torch.relu(self.wide(torch.cat([h_MD, memory_MD], 1))))
+        return self.norm(h_MD + self.dropout(mixed))

@@ -1,0 +1,75 @@
+"""Where training starts: from random weights, or from those of a finished run, of the same model or of its base.
+
+What was trained on other rows has perhaps seen what is held out here, so data and split must be the same; and a run that was
+refitted has seen the validation rows, which then choose nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from recpref.data.interactions import Interactions
+from recpref.plan import Plan
+from recpref.run import complete
+
+
+def finished(path: Path) -> bool:
+    """Whether a complete run lies there whose training was not interrupted."""
+    try:
+        complete(path)
+    except (FileNotFoundError, ValueError):
+        return False
+    return not json.loads((path / "metrics.json").read_text()).get("train/interrupted", False)
+
+
+def refuse_start(plan: Plan, data: Interactions) -> None:
+    """Raises: ValueError where a plan cannot start from the run that it names; FileNotFoundError where there is none."""
+    path = Path(plan.start)
+    written = complete(path)
+    there = written.plan
+    if written.data_digest != data.digest:
+        raise ValueError(f"start={path} was trained on other data ({there.data.name}) than {data!r}, and knows other items")
+    if there.split != plan.split:
+        raise ValueError(f"start={path} was trained on split={_said(there)} and may know what split={_said(plan)} holds out")
+    if there.refit:
+        raise ValueError(f"start={path} was refitted and knows the rows that are to validate what starts from it; train it without refit")
+    if there.model.name not in plan.architectures:
+        raise ValueError(f"start={path} is a run of model={there.model.name}, and weights are wanted of {' or '.join(plan.architectures)}")
+
+
+def _said(plan: Plan) -> str:
+    return " ".join([plan.split.name, *(f"split.{key}={value}" for key, value in plan.split.options.items())])
+
+
+def begin(model: Any, plan: Plan) -> None:
+    """Gives the model, or its base, the weights of the run that the plan starts from.
+
+    Raises: ValueError where they do not fit.
+    """
+    path = Path(plan.start)
+    if hasattr(model, "fit"):
+        raise ValueError(f"start={path}: model={plan.model.name} only counts and starts from nothing; leave start out")
+    part: nn.Module = model if complete(path).plan.model.name == plan.model.name else model.base
+    try:
+        weights = load_file(path / "model.safetensors")
+    except (OSError, ValueError, SafetensorError) as error:
+        raise ValueError(f"{path}/model.safetensors cannot be read: {str(error).splitlines()[0]}") from error
+    wrong = _misfit(part.state_dict(), weights)
+    if wrong is not None:
+        raise ValueError(f"start={path} has other shapes: {wrong}; say the options that it was trained with")
+    part.load_state_dict(weights)
+
+
+def _misfit(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> str | None:
+    """The first difference between names or shapes, in words."""
+    for name in [*ours, *theirs]:
+        here, there = (list(state[name].shape) if name in state else "nothing" for state in (ours, theirs))
+        if here != there:
+            return f"{name} is {there} there and {here} here"
+    return None

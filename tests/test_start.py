@@ -1,0 +1,313 @@
+"""Training that starts from a run: its weights, the stages of one command, what is refused, and that it can be resumed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import recpref
+from recpref import callbacks, components, console, experiment
+from recpref.composition import compose
+from recpref.data.interactions import Interactions
+from recpref.run import Run
+from recpref.start import begin, finished, refuse_start
+from recpref.train import train
+from recpref.workplace import STATE, place_of
+
+SHAPE = ("d_model=8", "n_layers=1", "n_heads=1", "max_len=10")
+SHORT = ("trainer.max_epochs=2", "stopping.every=1", "loader.batch_size=16", "logger=csv", "evaluation.ks=[2,10]")
+SASREC = ("model=sasrec", *(f"model.{option}" for option in SHAPE), *SHORT)
+ADA = (
+    "model=ada_retrieval", "model.n_rounds=3", "model.per_round=2", *(f"base.{option}" for option in SHAPE),
+    "sampler.n_negatives=5", *SHORT,
+)  # fmt: skip
+
+
+def frame(seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {"user_id": np.repeat(np.arange(40), 8), "item_id": rng.integers(0, 25, 320), "timestamp": np.tile(np.arange(8), 40)}
+    )
+
+
+def interactions(seed: int = 0, name: str = "toy") -> Interactions:
+    return Interactions.from_dataframe(frame(seed), user="user_id", item="item_id", time="timestamp", name=name)
+
+
+@pytest.fixture(scope="module")
+def data() -> Interactions:
+    return interactions()
+
+
+@pytest.fixture(scope="module")
+def base(data: Interactions, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A trained SASRec."""
+    return recpref.fit(*SASREC, f"out={tmp_path_factory.mktemp('base')}", data=data)
+
+
+def weights(run: Run) -> dict[str, torch.Tensor]:
+    return run.model.state_dict()
+
+
+def equal(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> bool:
+    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
+def started(base: Run, *overrides: str) -> tuple[str, ...]:
+    return (*overrides, f"start={base.path}")
+
+
+# ------------------------------------------------------------------------------------------------- weights
+
+
+@pytest.mark.parametrize("overrides", [SASREC, ADA])
+def test_a_model_or_its_base_begins_with_the_weights_of_the_run(overrides: tuple[str, ...], base: Run) -> None:
+    plan = compose(started(base, *overrides))
+    facts = {"n_items": 25, "n_users": 40}
+    model = components.model_of(plan, facts)
+    part = model if overrides is SASREC else model.base
+    assert not equal(part.state_dict(), weights(base))
+    begin(model, plan)
+    assert equal(part.state_dict(), weights(base))
+
+
+def test_a_step_of_nothing_leaves_the_run_as_it_was(base: Run, data: Interactions, tmp_path: Path) -> None:
+    """With a rate of 1e-30 the control is the base: the same weights and the same metrics."""
+    run = recpref.fit(*started(base, *SASREC, "optimizer.lr=1e-30", "optimizer.average=0", f"out={tmp_path}"), data=data)
+    assert equal(weights(run), weights(base))
+    assert {key: value for key, value in run.metrics.items() if key.startswith("test/")} == {
+        key: value for key, value in base.metrics.items() if key.startswith("test/")
+    }
+
+
+def test_the_control_goes_on_where_the_base_ended(base: Run, data: Interactions, tmp_path: Path) -> None:
+    """Its digest is its own, the same for every seed, and says what it started from, wherever that lies."""
+    run = recpref.fit(*started(base, *SASREC), f"out={tmp_path}", data=data)
+    assert not equal(weights(run), weights(base))
+    assert run.experiment.start == str(base.path)
+    digest = run.experiment.digest(data.digest)
+    assert digest != base.experiment.digest(data.digest)
+    moved = base.path.name.replace("-s1", "")
+    assert compose([*SASREC, f"start=elsewhere/sasrec/{moved}-s1", "seed=1"]).digest("x") == compose(
+        [*SASREC, f"start=runs/sasrec/{moved}-s2", "seed=2"]
+    ).digest("x")
+    assert compose([*SASREC, "start=runs/sasrec/other-s1"]).digest("x") != compose([*SASREC, f"start=runs/sasrec/{moved}-s1"]).digest("x")
+
+
+# -------------------------------------------------------------------------------------------------- stages
+
+
+def test_one_command_trains_the_base_and_then_all(data: Interactions, tmp_path: Path) -> None:
+    """The base's run is the very run that it would be alone, and is trained once."""
+    run = recpref.fit(*ADA, f"out={tmp_path}", data=data)
+    (path,) = tmp_path.glob("toy/sasrec/*")
+    assert run.experiment.start == str(path)
+    alone = recpref.fit(
+        *SASREC,
+        "loss=bce",
+        "sampler=uniform",
+        "sampler.n_negatives=5",
+        "sampler.exclude_history=true",
+        f"out={tmp_path / 'alone'}",
+        data=data,
+    )
+    assert alone.path.name == path.name
+    assert equal(weights(alone), weights(Run.load(path)))
+    written = (path / "metrics.json").stat().st_mtime_ns
+    other = recpref.fit(*ADA, "model.loss_decay=0.5", f"out={tmp_path}", data=data)
+    assert (path / "metrics.json").stat().st_mtime_ns == written
+    assert other.experiment.start == run.experiment.start
+    assert other.path != run.path
+    assert len(list(tmp_path.glob("toy/*/*"))) == 3
+
+
+def test_what_is_said_of_both_holds_for_both(tmp_path: Path) -> None:
+    """Everything but the model, its examples and where it starts; unless examples are named."""
+    plan = compose([*ADA, "optimizer.lr=0.5", "seed=3", "refit=true", "loss=cross_entropy", f"out={tmp_path}", "recipe=published"])
+    before = plan.before
+    assert before is not None
+    assert (before.optimizer, before.seed, before.out, before.recipe) == (plan.optimizer | {"method": "adam"}, 3, plan.out, "published")
+    assert (before.loss, before.sampler, before.evaluation, before.trainer["max_epochs"]) == (plan.loss, plan.sampler, plan.evaluation, 2)
+    assert (before.model.name, before.model.options, before.start, before.refit) == ("sasrec", plan.base.options, "none", False)
+    assert (plan.examples.name, before.examples.name) == ("prefix", "next_item")
+    named = compose([*ADA, "examples=prefix", "examples.stride=0.5"]).before
+    assert named is not None
+    assert (named.examples.name, named.examples.options) == ("prefix", {"stride": 0.5})
+
+
+def test_from_scratch_there_is_no_base_to_train(data: Interactions, tmp_path: Path) -> None:
+    run = recpref.fit(*ADA, "start=none", f"out={tmp_path}", data=data)
+    assert run.experiment.start == "none"
+    assert not list(tmp_path.glob("toy/sasrec"))
+
+
+@pytest.mark.parametrize("name", ["gru4rec", "bert4rec", "srgnn"])
+def test_every_base_has_its_two_stages(name: str, data: Interactions, tmp_path: Path) -> None:
+    """A saved run is loaded again and serves new users with different items, whose first places are round 1's."""
+    run = recpref.fit(
+        "model=ada_retrieval", f"base={name}", "base.d_model=8", "model.n_rounds=3", "model.per_round=2", "sampler.n_negatives=5",
+        *SHORT, "trainer.max_epochs=1", f"out={tmp_path}", data=data,
+    )  # fmt: skip
+    again = recpref.load(run.path)
+    assert equal(weights(again), weights(run))
+    history = pd.DataFrame({"user_id": ["new"] * 3, "item_id": [4, 5, 6], "timestamp": [0, 1, 2]})
+    found = again.recommend(history, k=9)
+    assert len(set(found["item"])) == 9
+    assert not set(found["item"]) & {4, 5, 6}
+    assert found["item"].tolist()[:2] == again.recommend(history, k=2)["item"].tolist()
+    assert len(again.similar([4], k=3)) == 3
+    assert {"test/hr@2", "test/hr@10"} <= again.metrics.keys()
+
+
+def test_sampled_candidates_and_aspects_are_measured_in_rounds(data: Interactions, tmp_path: Path) -> None:
+    options = ("evaluation.sampled=uniform", "evaluation.n_negatives=6", "start=none", f"out={tmp_path}")
+    run = recpref.fit(*ADA, *options, data=data)
+    assert run.metrics["test/sampled-uniform-6/hr@10"] == 1.0  # 7 candidates in 10 places
+    assert {"test/coverage@10", "test/history-q1/ndcg@10"} <= run.metrics.keys()
+
+
+def test_the_command_prints_what_it_started_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame().to_csv(tmp_path / "clicks.csv", index=False)
+    monkeypatch.setattr(sys, "argv", ["train", *ADA, "evaluation.ks=[2,50]", f"data={tmp_path}/clicks.csv", f"out={tmp_path}/runs"])
+    console.main(train)
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in ("ada_retrieval", "sasrec", "popular", "NDCG@50"))
+
+
+# ------------------------------------------------------------------------------------------------- refusals
+
+
+def refused(base: Run, data: Interactions, tmp_path: Path, message: str, *overrides: str) -> None:
+    """Before anything is trained or written, and in one line."""
+    with pytest.raises((ValueError, FileNotFoundError), match=message) as caught:
+        recpref.fit(*started(base, *overrides), f"out={tmp_path}", data=data)
+    assert "\n" not in str(caught.value)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_run_on_other_data_is_refused(base: Run, tmp_path: Path) -> None:
+    refused(base, interactions(1, "others"), tmp_path, r"start=.* was trained on other data \(toy\) than .*others", *SASREC)
+
+
+def test_a_run_of_another_split_is_refused(base: Run, data: Interactions, tmp_path: Path) -> None:
+    message = r"was trained on split=leave_one_out.* and may know what split=leave_last_n .*n_test=2.* holds out"
+    refused(base, data, tmp_path, message, *SASREC, "split=leave_last_n", "split.n_test=2")
+
+
+@pytest.mark.parametrize("overrides", [(*SASREC, "model.d_model=16"), (*ADA, "base.d_model=16")])
+def test_a_run_of_another_shape_is_refused(overrides: tuple[str, ...], base: Run, data: Interactions, tmp_path: Path) -> None:
+    refused(base, data, tmp_path, r"has other shapes: items\.weight is \[26, 8\] there and \[26, 16\] here", *overrides)
+
+
+def test_a_run_with_other_parts_is_refused(base: Run, data: Interactions, tmp_path: Path) -> None:
+    refused(base, data, tmp_path, r"layers\.1\..* is nothing there and \[.*\] here", *SASREC, "model.n_layers=2")
+
+
+def test_a_run_of_another_model_is_refused(base: Run, data: Interactions, tmp_path: Path) -> None:
+    refused(base, data, tmp_path, r"is a run of model=sasrec, and weights are wanted of gru4rec", "model=gru4rec", *SHORT)
+    refused(base, data, tmp_path, r"wanted of ada_retrieval or gru4rec", *ADA[:3], "base=gru4rec", *SHORT)
+
+
+def test_a_refitted_run_is_refused(data: Interactions, tmp_path: Path) -> None:
+    refitted = recpref.fit(*SASREC, "refit=true", f"out={tmp_path / 'refitted'}", data=data)
+    refused(refitted, data, tmp_path / "new", r"was refitted and knows the rows that are to validate", *SASREC)
+
+
+def test_a_model_that_counts_starts_from_nothing(data: Interactions, tmp_path: Path) -> None:
+    counted = recpref.fit("model=popular", f"out={tmp_path / 'counted'}", data=data)
+    refused(counted, data, tmp_path / "new", r"model=popular only counts and starts from nothing", "model=popular")
+
+
+def test_a_damaged_run_or_none_is_refused(base: Run, data: Interactions, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere is not a run"):
+        recpref.fit(*SASREC, f"start={tmp_path}/nowhere", f"out={tmp_path}", data=data)
+    copy = Path(shutil.copytree(base.path, tmp_path / "copy"))
+    (copy / "model.safetensors").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match=r"copy/model\.safetensors cannot be read"):
+        recpref.fit(*SASREC, f"start={copy}", f"out={tmp_path}/new", data=data)
+    (copy / "metrics.json").unlink()
+    with pytest.raises(ValueError, match=r"lacks metrics\.json"):
+        refuse_start(compose([*SASREC, f"start={copy}"]), data)
+
+
+def test_mistakes_of_the_second_stage_are_told_before_the_first(data: Interactions, tmp_path: Path) -> None:
+    """Nobody waits for the base to learn that there are too many rounds, or rows of several targets."""
+    for override, message in (
+        ("model.per_round=20", r"n_rounds=3 times per_round=20 are more than the 25 items"),
+        ("examples=next_item", r"examples=next_item asks for several items of a row, .*; use examples=prefix"),
+        ("model.loss_decay=-1", r"loss_decay=-1\.0 must not be negative"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            recpref.fit(*ADA, override, f"out={tmp_path}", data=data)
+    with pytest.raises(ValueError, match=r"use examples=cloze examples\.last_ratio=1"):
+        wrong = ("base=bert4rec", "examples=cloze", "examples.last_ratio=0.5", "sampler.n_negatives=5")
+        recpref.fit(*ADA[:3], *wrong, f"out={tmp_path}", data=data)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+# -------------------------------------------------------------------------------- interrupted and continued
+
+
+def test_an_interrupted_base_is_not_gone_on_with(data: Interactions, tmp_path: Path) -> None:
+    run = recpref.fit(*ADA, f"out={tmp_path}", data=data)
+    path = Path(run.experiment.start)
+    assert finished(path)
+    assert not finished(tmp_path)
+    metrics = json.loads((path / "metrics.json").read_text())
+    (path / "metrics.json").write_text(json.dumps(metrics | {"train/interrupted": True}))
+    assert not finished(path)
+    recpref.fit(*ADA, f"out={tmp_path}", data=data)  # there is nothing to continue, so it is trained anew
+    assert finished(path)
+    (path / "metrics.json").write_text(json.dumps(metrics | {"train/interrupted": True}))
+    (path / STATE).write_text("hours of work")
+    with pytest.raises(ValueError, match=rf"the training of the base was interrupted; continue it with resume={path}"):
+        recpref.fit(*ADA, f"out={tmp_path}", data=data)
+    assert (path / STATE).is_file()
+
+
+def test_a_base_that_is_stopped_stops_the_command(data: Interactions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in the first stage: its run is kept as interrupted, and the message says how to go on."""
+    original = experiment.train
+    monkeypatch.setattr(experiment, "train", lambda *given: original(*given)._replace(interrupted=True))
+    with pytest.raises(
+        ValueError, match=r"the training of the base was interrupted; continue it with resume=.*sasrec.*, and say this again"
+    ):
+        recpref.fit(*ADA, f"out={tmp_path}", data=data)
+    assert not list(tmp_path.glob("toy/ada_retrieval/*"))
+
+
+def test_from_every_saved_state_training_ends_at_the_same_weights(
+    data: Interactions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bit for bit, and without the run that it started from, which may be gone by then."""
+    options = (*ADA, "stopping.save_seconds=0", "optimizer.decay=linear", "optimizer.average=0.9", f"out={tmp_path / 'runs'}")
+    states, save = [], callbacks.SaveState.save
+
+    def save_and_keep(self: callbacks.SaveState, trainer: object) -> None:
+        save(self, trainer)
+        if "ada_retrieval" in str(self.path):
+            states.append(shutil.copy(self.path, tmp_path / f"{len(states)}.ckpt"))
+
+    monkeypatch.setattr(callbacks.SaveState, "save", save_and_keep)
+    whole = recpref.fit(*options, data=data)
+    monkeypatch.setattr(callbacks.SaveState, "save", save)
+    expected, description = weights(whole), (whole.path / "experiment.yaml").read_text()
+    shutil.rmtree(whole.experiment.start)
+    assert len(states) > 10
+    for state in (states[0], states[len(states) // 2], states[-1]):
+        shutil.rmtree(whole.path)
+        place_of(whole.path).mkdir()
+        shutil.copy(state, place_of(whole.path) / STATE)
+        (place_of(whole.path) / "experiment.yaml").write_text(description)
+        continued = recpref.fit(data=data, resume=whole.path)
+        assert equal(weights(continued), expected)
+        assert continued.metrics | {"train/seconds": 0} == whole.metrics | {"train/seconds": 0}

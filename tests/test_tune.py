@@ -1,0 +1,116 @@
+"""python -m recpref.tune: a small search, continued; two workers; one killed; and one line for each mistake."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import recpref
+from recpref.tune import tune
+
+ROOT = Path(recpref.__file__).parents[1]
+TINY = (
+    "model=sasrec", "model.d_model=8", "model.n_layers=1", "model.n_heads=1", "model.max_len=8", "model.d_ff=8", "examples.crop=0",
+    "trainer.max_epochs=2", "stopping.every=1", "loader.batch_size=16", "space.model.dropout=0.0..0.5",
+)  # fmt: skip
+
+
+@pytest.fixture
+def csv(tmp_path: Path) -> str:
+    rng = np.random.default_rng(0)
+    rows = [(u, (s + i) % 12, i) for u, s in enumerate(rng.integers(0, 12, 40)) for i in range(6)]
+    pd.DataFrame(rows, columns=["user_id", "item_id", "timestamp"]).to_csv(tmp_path / "clicks.csv", index=False)
+    return f"data={tmp_path / 'clicks.csv'}"
+
+
+def states(folder: Path) -> list[str]:
+    return pd.read_csv(folder / "trials.csv").state.tolist()
+
+
+def test_a_search_continued_ends_in_a_command_that_runs(csv, tmp_path, capsys):
+    for n_trials in (2, 3):
+        tune([*TINY, csv, f"n_trials={n_trials}", f"studies={tmp_path}/studies", "pruner=none"])
+    (folder,) = (tmp_path / "studies").glob("*/sasrec/default")
+    assert states(folder) == ["complete"] * 3
+    said = capsys.readouterr().out
+    assert "3 complete" in said
+    assert f"saved in {folder}" in said
+    command = (folder / "best.sh").read_text().splitlines()[-1].split()
+    assert command[:3] == ["python", "-m", "recpref.train"]
+    run = recpref.fit(*command[3:], "logger=csv", f"out={tmp_path}/runs")
+    assert run.metrics["valid/ndcg@10"] == pd.read_csv(folder / "trials.csv").ndcg.max()
+
+
+def start(*arguments: str, said: int = subprocess.PIPE) -> subprocess.Popen:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "recpref.tune", *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=said,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_two_workers_share_one_study(csv, tmp_path):
+    process = start(*TINY, csv, "n_trials=4", "workers=2", f"studies={tmp_path}/studies", "pruner=none")
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    (folder,) = (tmp_path / "studies").glob("*/sasrec/default")
+    assert 4 <= states(folder).count("complete") <= 5  # the last two may end together
+
+
+def test_a_killed_search_keeps_what_was_finished(csv, tmp_path):
+    arguments = (*TINY, csv, f"studies={tmp_path}/studies", "pruner=none")
+    process = start(*arguments, "n_trials=1000", said=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    import optuna
+
+    def complete() -> int:
+        found = list((tmp_path / "studies").glob("*/sasrec/default/study.db"))
+        try:
+            trials = optuna.load_study(study_name="recpref", storage=f"sqlite:///{found[0]}").trials if found else []
+        except (KeyError, optuna.exceptions.StorageInternalError):
+            return 0
+        return sum(trial.state.name == "COMPLETE" for trial in trials)
+
+    while complete() < 2 and time.monotonic() < deadline:
+        time.sleep(0.5)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = complete()
+    assert before >= 2
+    tune([*arguments, f"n_trials={before + 1}"])
+    (folder,) = (tmp_path / "studies").glob("*/sasrec/default")
+    assert states(folder).count("complete") == before + 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("data=ml_100k",), "no model was named"),
+        (("model=sasrec", "search=annealing"), "unknown search 'annealing'; known: gp, random, tpe"),
+        (("model=sasrec", "n_trials=many"), "n_trials=many must be a whole number of at least 1"),
+        (("model=popular", "data=ml_100k"), "declares no search space"),
+        (("model=sasrec", "space.model.norm=[sideways]"), "space.model.norm: unknown model.norm 'sideways'"),
+        (("model=sasrec",), "no data was named"),
+    ],
+)
+def test_mistakes_are_refused(arguments, says, tmp_path):
+    with pytest.raises(ValueError, match=says):
+        tune([*arguments, f"studies={tmp_path}"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_says_how(capsys):
+    tune(["--help"])
+    assert "space.model.d_model=[64,128]" in capsys.readouterr().out

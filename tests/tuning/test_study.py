@@ -1,0 +1,126 @@
+"""A study: counted once, continued, killed and taken up again, and refused where it is another one."""
+
+from __future__ import annotations
+
+import time
+
+import optuna
+import pandas as pd
+import pytest
+
+import recpref
+from recpref.tuning import study as studies
+from recpref.tuning.space import Between
+from recpref.tuning.study import Search, finished, opened, work
+from recpref.tuning.trial import Problem
+
+DATA = recpref.Interactions.from_dataframe(pd.DataFrame({"u": [1, 1, 1, 2, 2, 2], "i": [1, 2, 3, 2, 3, 1]}), user="u", item="i")
+SPACE = {"x": Between(0.0, 1.0)}
+
+
+class Hill(Problem):
+    """Stands in for training: the best x is 0.3."""
+
+    def __call__(self, trial) -> float:
+        x = trial.suggest_float("x", 0, 1)
+        trial.set_user_attr("overrides", [f"model.dropout={x}"])
+        return 1 - (x - 0.3) ** 2
+
+
+def hill(**changes) -> Hill:
+    return Hill(**{"fixed": ("model=sasrec",), "space": SPACE, "data": DATA, **changes})
+
+
+@pytest.fixture
+def url(tmp_path) -> str:
+    return f"sqlite:///{tmp_path}/study.db"
+
+
+@pytest.mark.parametrize("by", ["tpe", "gp", "random"])
+def test_it_finds_the_hill_and_stops_at_its_number(url, by):
+    study = opened(url, hill(), Search(20, by=by, pruner="none"))
+    work(study, hill(), 20)
+    assert finished(study) == len(study.trials) == 20
+    assert abs(study.best_params["x"] - 0.3) < 0.15
+
+
+def test_called_again_it_goes_on_where_it_was(url):
+    for total in (3, 5, 5, 2):
+        study = opened(url, hill(), Search(total))
+        work(study, hill(), total)
+    assert finished(study) == 5
+
+
+def test_what_is_interrupted_is_tried_again_with_its_values(url):
+    class Stopped(Hill):
+        def __call__(self, trial) -> float:
+            super().__call__(trial)
+            raise KeyboardInterrupt
+
+    study = opened(url, hill(), Search(2))
+    with pytest.raises(KeyboardInterrupt):
+        work(study, Stopped(("model=sasrec",), SPACE, DATA), 2)
+    lost = study.trials[0].params
+    work(study, hill(), 1)
+    assert study.best_trial.params == lost
+    assert finished(study) == 1
+
+
+def test_who_is_killed_is_tried_again_by_the_next(url, monkeypatch):
+    """A worker that is silent for longer than the grace period: its trial fails, and one of the same values takes its place."""
+    monkeypatch.setattr(studies, "HEARTBEAT", 1)
+    study = opened(url, hill(), Search(2))
+    with pytest.warns(UserWarning, match="Heartbeat"):  # which is what this worker does not do
+        dead = study.ask({"x": optuna.distributions.FloatDistribution(0, 1)})
+    storage = study._storage
+    storage.record_heartbeat(dead._trial_id)
+    time.sleep(5.5)  # four heartbeats of silence
+    work(opened(url, hill(), Search(2)), hill(), 2)
+    after = study.get_trials()
+    assert after[dead.number].state == optuna.trial.TrialState.FAIL
+    assert dead.params["x"] in [trial.params["x"] for trial in after if trial.state == optuna.trial.TrialState.COMPLETE]
+    assert finished(study) == 2
+
+
+def test_combinations_that_no_run_takes_are_recorded_and_the_rest_goes_on(url):
+    class Picky(Hill):
+        def __call__(self, trial) -> float:
+            value = super().__call__(trial)
+            if trial.number % 2:
+                raise ValueError("n_heads=3 must divide d_model=64")
+            return value
+
+    study = opened(url, hill(), Search(3))
+    work(study, Picky(("model=sasrec",), SPACE, DATA), 3)
+    failed = [trial for trial in study.trials if trial.state == optuna.trial.TrialState.FAIL]
+    assert finished(study) == 3
+    assert {trial.user_attrs["error"] for trial in failed} == {"n_heads=3 must divide d_model=64"}
+
+
+def test_if_everything_is_refused_it_ends(url):
+    class Refused(Hill):
+        def __call__(self, trial) -> float:
+            raise ValueError("never")
+
+    study = opened(url, hill(), Search(3))
+    work(study, Refused(("model=sasrec",), SPACE, DATA), 3)
+    assert len(study.trials) == 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"space": {"x": Between(0.0, 2.0)}}, "has another space"),
+        ({"fixed": ("model=sasrec", "seed=2")}, "has another fixed"),
+        ({"data": recpref.Interactions.from_dataframe(pd.DataFrame({"u": [1], "i": [1]}), user="u", item="i")}, "has another data"),
+    ],
+)
+def test_another_study_is_refused(url, changes, says):
+    opened(url, hill(), Search())
+    with pytest.raises(ValueError, match=f"{says}.*give this one a name of its own with study=NAME"):
+        opened(url, hill(**changes), Search())
+
+
+def test_no_data_base_is_an_error_that_names_it():
+    with pytest.raises(ValueError, match="storage=nowhere://x cannot be opened"):
+        opened("nowhere://x", hill(), Search())

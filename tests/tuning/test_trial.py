@@ -1,0 +1,71 @@
+"""A trial: the validation metric of what was asked for, pruned where it is hopeless, and blind to the test split."""
+
+from __future__ import annotations
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+
+import recpref
+from recpref.tuning.space import Among, Between
+from recpref.tuning.trial import Problem
+
+RNG = np.random.default_rng(0)
+ROWS = [(u, (s + i) % 12, i) for u, s in enumerate(RNG.integers(0, 12, 60)) for i in range(6)]
+DATA = recpref.Interactions.from_dataframe(pd.DataFrame(ROWS, columns=["u", "i", "t"]), user="u", item="i", time="t")
+FIXED = (
+    "model=sasrec", "model.d_model=8", "model.n_layers=1", "model.n_heads=1", "model.max_len=8", "trainer.max_epochs=4",
+    "stopping.every=1", "loader.batch_size=16",
+)  # fmt: skip
+SPACE = {"model.dropout": Among(("0.0", "0.5")), "optimizer.lr": Between(1e-3, 1e-2, log=True)}
+
+
+@pytest.fixture
+def study():
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0), pruner=optuna.pruners.NopPruner())
+
+
+def test_its_value_is_the_validation_of_the_run_it_stands_for(study, tmp_path):
+    """The best trial's overrides, run as anybody would: the same validation, to the last bit."""
+    study.optimize(Problem(FIXED, SPACE, DATA), n_trials=1)
+    trial = study.best_trial
+    run = recpref.fit(*FIXED, *trial.user_attrs["overrides"], "logger=csv", f"out={tmp_path}", data=DATA)
+    assert trial.value == run.metrics["valid/ndcg@10"]
+    assert trial.user_attrs["best_epoch"] == run.metrics["train/best_epoch"]
+    assert list(trial.intermediate_values) == [1, 2, 3, 4]
+    assert max(trial.intermediate_values.values()) == pytest.approx(trial.value, abs=1e-6)
+
+
+def test_it_never_looks_at_the_test_rows(study):
+    """With every user's last item replaced by another, nothing of a trial changes."""
+    item = DATA.item.copy()
+    last = DATA.offsets[1:] - 1
+    item[last] = item[last] % 12 + 1
+    other = recpref.Interactions(DATA.user, item, DATA.time, DATA.clock, None, DATA.users, DATA.items, "other", DATA.columns)
+    values = []
+    for data in (DATA, other):
+        fresh = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=1))
+        fresh.optimize(Problem(FIXED, SPACE, data), n_trials=1)
+        values.append(fresh.best_value)
+    assert values[0] == values[1]
+
+
+def test_a_hopeless_trial_is_broken_off():
+    study = optuna.create_study(direction="maximize", pruner=optuna.pruners.ThresholdPruner(lower=1.1, n_warmup_steps=2))
+    study.optimize(Problem(FIXED, SPACE, DATA), n_trials=1)
+    (trial,) = study.trials
+    assert trial.state == optuna.trial.TrialState.PRUNED
+    assert list(trial.intermediate_values) == [1, 2]
+
+
+def test_a_model_that_only_counts_has_a_value_too(study):
+    study.optimize(Problem(("model=itemknn",), {"model.n_neighbours": Among(("2", "5"))}, DATA), n_trials=1)
+    assert 0 < study.best_value <= 1
+    assert study.best_trial.user_attrs["best_epoch"] == 0
+
+
+def test_without_validation_there_is_nothing_to_choose_by(study):
+    with pytest.raises(ValueError, match="leaves nothing to validate on"):
+        study.optimize(Problem((*FIXED, "split=random", "split.valid_share=0"), SPACE, DATA), n_trials=1)
