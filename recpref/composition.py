@@ -140,7 +140,7 @@ def recipe_of(model: Callable[..., Any], variant: str, user: dict[str, Any]) -> 
     return {key.replace("model", "base", 1): value for key, value in shape.items()} | chosen(recipe(variant, base))
 
 
-def base_name(model: Callable[..., Any], user: dict[str, Any]) -> str:
+def base_name(model: Any, user: dict[str, Any]) -> str:
     """The base that the user chose, or else the recipe."""
     return str(user.get("base") or chosen(model.recipe()).get("base"))
 
