@@ -7,10 +7,11 @@ authors' code. Divergence: weights start as everywhere here (``layers.initialise
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from recpref.layers import LN_EPS, Dropout, initialise
 
@@ -43,10 +44,18 @@ class ListFilter(nn.Module):
         return torch.fft.irfft(spectrum, n=c_BKD.shape[1], dim=1, norm="ortho")
 
 
-class ItemAdapter(nn.Module):
-    """CAT: every item vector of a history reads from the lists: ``LN(x + Drop(softmax(x C' / sqrt(D)) C))``.
+class Reading(NamedTuple):
+    """What attention has read so far, and the log of the sum of all weights it was read with."""
 
-    One head and no projections, so that equal items of a history stay equal. Shapes: [B, L, D], [B, C, D] -> [B, L, D].
+    mean: Float[Tensor, "B L D"]
+    mass: Float[Tensor, "B L 1"]
+
+
+class ItemAdapter(nn.Module):
+    """CAT: every item vector of a history reads from all lists: ``LN(x + Drop(softmax(x C' / sqrt(D)) C))``.
+
+    One head and no projections, so that equal items of a history stay equal. A list is read once, when it is new: a softmax over two
+    lists is the mean of those over each, weighed by the sums of their exponentials.
     """
 
     def __init__(self, d_model: int, dropout: float):
@@ -54,9 +63,16 @@ class ItemAdapter(nn.Module):
         self.norm = nn.LayerNorm(d_model, eps=LN_EPS)
         self.dropout = Dropout(dropout)
 
-    def forward(self, x: Float[Tensor, "B L D"], lists_BCD: Float[Tensor, "B C D"]) -> Float[Tensor, "B L D"]:
-        read = F.scaled_dot_product_attention(x[:, None], lists_BCD[:, None], lists_BCD[:, None])[:, 0]
-        return self.norm(x + self.dropout(read))
+    def read(self, x: Float[Tensor, "B L D"], list_BKD: Float[Tensor, "B K D"], earlier: Reading | None) -> Reading:
+        """What was read of earlier lists, and of this one."""
+        logits = x @ list_BKD.transpose(1, 2) * x.shape[2] ** -0.5
+        mean, mass = logits.softmax(2) @ list_BKD, logits.logsumexp(2, keepdim=True)
+        if earlier is None:
+            return Reading(mean, mass)
+        return Reading(torch.lerp(earlier.mean, mean, torch.sigmoid(mass - earlier.mass)), torch.logaddexp(earlier.mass, mass))
+
+    def forward(self, x: Float[Tensor, "B L D"], reading: Reading) -> Float[Tensor, "B L D"]:
+        return self.norm(x + self.dropout(reading.mean))
 
 
 class UserAdapter(nn.Module):

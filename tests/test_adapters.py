@@ -5,12 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recpref.adapters import ItemAdapter, ListFilter, UserAdapter
 
 D = 4
+
+
+def adapted(x: Tensor, *lists_BKD: Tensor) -> Tensor:
+    """By all lists, one after the other."""
+    adapter, reading = ItemAdapter(D, 0.0), None
+    for one in lists_BKD:
+        reading = adapter.read(x, one, reading)
+    return adapter(x, reading)
 
 
 def norm(x: Tensor) -> Tensor:
@@ -73,7 +83,7 @@ def test_a_filter_that_turns_phases_keeps_energy() -> None:
 def test_equal_contexts_add_themselves() -> None:
     """Whatever the weights, their mean is c: LN(x + c)."""
     x, c = lists(length=6), torch.randn(3, 1, D)
-    torch.testing.assert_close(ItemAdapter(D, 0.0)(x, c.expand(3, 8, D)), norm(x + c), atol=1e-5, rtol=0)
+    torch.testing.assert_close(adapted(x, c.expand(3, 8, D)), norm(x + c), atol=1e-5, rtol=0)
 
 
 def test_attention_by_hand() -> None:
@@ -82,25 +92,43 @@ def test_attention_by_hand() -> None:
     x[0, 0, 0] = np.log(3) * D**0.5
     contexts = torch.tensor([[[1.0, 0, 0, 0], [0, 1.0, 0, 0]]])
     expected = norm(x + torch.tensor([0.75, 0.25, 0, 0]))
-    torch.testing.assert_close(ItemAdapter(D, 0.0)(x, contexts), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(adapted(x, contexts), expected, atol=1e-5, rtol=0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 5), st.floats(0.1, 20), st.integers(0, 1000))
+def test_lists_read_one_by_one_are_read_together(n_lists: int, length: int, scale: float, seed: int) -> None:
+    """Values and gradients of one softmax over all lists, even where its weights are far apart."""
+    rng = torch.Generator().manual_seed(seed)
+    x = (torch.randn(2, 3, D, generator=rng, dtype=torch.float64) * scale).requires_grad_()
+    several = [torch.randn(2, length, D, generator=rng, dtype=torch.float64).requires_grad_() for _ in range(n_lists)]
+    adapter, reading = ItemAdapter(D, 0.0), None
+    for one in several:
+        reading = adapter.read(x, one, reading)
+    together = torch.cat(several, 1)
+    expected = F.scaled_dot_product_attention(x, together, together)
+    torch.testing.assert_close(reading.mean, expected)
+    weights = torch.randn(expected.shape, generator=rng, dtype=torch.float64)
+    left, right = (torch.autograd.grad((part * weights).sum(), [x, *several], retain_graph=True) for part in (reading.mean, expected))
+    torch.testing.assert_close(left, right)
 
 
 def test_order_matters_to_the_filter_and_not_to_attention() -> None:
     torch.manual_seed(2)
     x, c = lists(length=6), lists(length=5)
     turned = c[:, [3, 0, 4, 2, 1]]
-    item, ranked, constant = ItemAdapter(D, 0.0), ListFilter(D, 5, 0.0), list_filter(5, 0.7)
+    ranked, constant = ListFilter(D, 5, 0.0), list_filter(5, 0.7)
     nn.init.normal_(ranked.filter)
     nn.init.normal_(ranked.output.weight)
-    torch.testing.assert_close(item(x, constant(c)), item(x, constant(turned)), atol=1e-5, rtol=0)
-    assert not torch.allclose(item(x, ranked(c)), item(x, ranked(turned)), atol=1e-3)
+    torch.testing.assert_close(adapted(x, constant(c)), adapted(x, constant(turned)), atol=1e-5, rtol=0)
+    assert not torch.allclose(adapted(x, ranked(c)), adapted(x, ranked(turned)), atol=1e-3)
 
 
 def test_equal_items_stay_equal() -> None:
     x = lists(length=3)[:, [0, 1, 0, 2, 1]]
-    adapted = ItemAdapter(D, 0.0)(x, lists(length=4))
-    assert torch.equal(adapted[:, 0], adapted[:, 2])
-    assert torch.equal(adapted[:, 1], adapted[:, 4])
+    steps = adapted(x, lists(length=4))
+    assert torch.equal(steps[:, 0], steps[:, 2])
+    assert torch.equal(steps[:, 1], steps[:, 4])
 
 
 def test_the_user_is_read_in_order_by_a_gru() -> None:

@@ -8,7 +8,7 @@ numbers:
 * lists hold nothing of the history (``exclude_history``): what is recommended does not either. The authors' lists may hold it;
 * padding keeps the vector that it has in round 1 (``mask_padding``). Theirs becomes ``LN(mean of the lists)``, which reaches every
   backbone that does not mask padding itself;
-* lists are chosen without gradients, which ids do not carry, and what each round does to them is done once, not in every later one.
+* lists are chosen without gradients, which ids do not carry, and each is filtered and read once, not in every later round.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from recpref.layers import encoded_at, last_column, positive
 from recpref.types import PAD, History, Reader, Scorer
 
 __all__ = ["AdaRetrieval"]
+
+IN_CACHE = 64  # users whose scores of some ten thousand items are still in a processor's cache when the best are looked for
 
 
 class AdaRetrieval(nn.Module):
@@ -88,14 +90,14 @@ class AdaRetrieval(nn.Module):
     def _rounds(self, history: History, where: Bool[Tensor, "B L"], seen: Int[Tensor, "B S"]) -> Iterator[Float[Tensor, "B D"]]:
         x, real = self.base.embed(history.items), (history.items != PAD)[:, :, None]
         padded = self.mask_padding and not bool(real.all())
-        found, filtered, memory = seen.new_zeros(len(seen), 0), [], None
+        found, reading, memory = seen.new_zeros(len(seen), 0), None, None
         user = encoded_at(self.base, x, history, where)
         yield user
         for _ in range(1, self.n_rounds):
             best = self.retrieved(user, found, seen)
             found = torch.cat([found, best], 1)
-            filtered.append(self.list_filter(self.base.embed(best)))
-            adapted = self.item_adapter(x, torch.cat(filtered, 1))
+            reading = self.item_adapter.read(x, self.list_filter(self.base.embed(best)), reading)
+            adapted = self.item_adapter(x, reading)
             memory = self.user_adapter.remember(user, memory)
             h_MD = encoded_at(self.base, torch.where(real, adapted, x) if padded else adapted, history, where)
             user = self.user_adapter(h_MD, memory)
@@ -104,6 +106,11 @@ class AdaRetrieval(nn.Module):
     @torch.no_grad()
     def retrieved(self, user: Float[Tensor, "B D"], found: Int[Tensor, "B F"], seen: Int[Tensor, "B S"]) -> Int[Tensor, "B K"]:
         """The ``per_round`` best items that are not among ``found``; items of the history only where there are no others."""
+        rows = IN_CACHE if user.device.type == "cpu" else max(1, len(user))
+        parts = zip(user.split(rows), found.split(rows), seen.split(rows), strict=True)
+        return torch.cat([self._best(*part) for part in parts])
+
+    def _best(self, user: Float[Tensor, "b D"], found: Int[Tensor, "b F"], seen: Int[Tensor, "b S"]) -> Int[Tensor, "b K"]:
         scores = self.base.score(user)
         if self.exclude_history:
             scores.scatter_(1, seen.where(seen < scores.shape[1], PAD), torch.finfo(scores.dtype).min)  # [MASK] has no column

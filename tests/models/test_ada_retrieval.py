@@ -251,7 +251,7 @@ def test_a_round_adapts_items_by_lists_and_the_user_by_earlier_rounds() -> None:
     model = ada().eval()
     (first, second, _), (found, _) = watched(model, HISTORIES)
     x = model.base.embed(HISTORIES.items)
-    adapted = model.item_adapter(x, model.list_filter(model.base.embed(found)))
+    adapted = model.item_adapter(x, model.item_adapter.read(x, model.list_filter(model.base.embed(found)), None))
     adapted = torch.where((HISTORIES.items != PAD)[:, :, None], adapted, x)
     h = encoded_at(model.base, adapted, HISTORIES, last_column(HISTORIES.items))
     torch.testing.assert_close(second, model.user_adapter(h, model.user_adapter.remember(first, None)))
@@ -265,8 +265,9 @@ def test_adapting_the_steps_of_a_graph_is_adapting_its_nodes() -> None:
     graph = graph_of(given.items)
     x, lists = model.base.embed(given.items), torch.randn(1, 6, 8)
     nodes = node_means(x, graph)
-    of_steps, of_nodes = node_means(model.item_adapter(x, lists), graph), model.item_adapter(nodes, lists)
-    torch.testing.assert_close(of_steps[:, 1:], of_nodes[:, 1:])  # node 0 is padding
+    steps, adapted = (model.item_adapter(each, model.item_adapter.read(each, lists, None)) for each in (x, nodes))
+    of_steps = node_means(steps, graph)
+    torch.testing.assert_close(of_steps[:, 1:], adapted[:, 1:])  # node 0 is padding
 
 
 def test_a_mask_is_read_in_every_round() -> None:
