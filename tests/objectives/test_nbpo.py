@@ -30,7 +30,8 @@ def sampler(**options):
 
 def objective(**options) -> NBPO:
     torch.manual_seed(0)
-    return NBPO(V, U, D, DATA, options.pop("sampler", sampler()), **{"warmup_epochs": 0, **options})
+    usual = {"warmup_epochs": 0, "likelihood": "nbpo", "by": ("level", "popularity", "state")}
+    return NBPO(V, U, D, DATA, options.pop("sampler", sampler()), **{**usual, **options})
 
 
 def model():
@@ -42,7 +43,7 @@ def step(epoch: int = 0) -> Step:
     return Step(epoch, 0, torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("likelihood", ["nbpo", "nbpo_s", "nbpo_o"])
+@pytest.mark.parametrize("likelihood", ["nbpo", "nbpo_s", "nbpo_o", "nbpo_e"])
 def test_it_is_one_positive_and_the_mean_of_its_negatives(likelihood):
     sasrec, nbpo = model(), objective(likelihood=likelihood, prior=0.3, by=("level", "popularity", "state"))
     with torch.no_grad():
@@ -160,7 +161,13 @@ def test_it_trains_by_name_and_keeps_its_flips(name, tmp_path):
         for text in FEW
         if text.split("=")[0].removeprefix("model.") in (*components.options_of(components.find("model", name)), text.split("=")[0])
     ]
-    nbpo = ("objective=nbpo", "objective.warmup_epochs=0", "sampler=uniform", "sampler.n_negatives=3")
+    nbpo = (
+        "objective=nbpo",
+        "objective.warmup_epochs=0",
+        "objective.by=[level,popularity,state]",
+        "sampler=uniform",
+        "sampler.n_negatives=3",
+    )
     run = recpref.fit(f"model={name}", *given, *nbpo, f"out={tmp_path}", data=DATA)
     assert run.metrics["test/ndcg@10"] >= 0
     saved = run.objective_state
