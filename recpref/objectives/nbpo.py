@@ -30,9 +30,9 @@ class NBPO(nn.Module):
     """``observed(positive) + mean_j unobserved(negative_j)``, with flip probabilities from the parts named in ``by``.
 
     Without parts the flip probability is the constant ``prior``: the control that every learned one has to beat (``prior=0`` is BPO).
-    ``likelihood`` is one of the paper's three or ours (``recpref.noise``); the paper's own, ``nbpo``, moves the parts of the head hardly at
-    all. The defaults found hidden positives best in ``benchmarks/noise``, whoever hid them. The head holds still at the prior for ``warmup_epochs``, then learns
-    at ``flip_lr`` times the rate, drawn towards the prior by ``pull`` times the mean squared distance of its logits.
+    ``likelihood`` is one of the paper's three or ours (``recpref.noise``); the paper's own, ``nbpo``, hardly moves the head. The defaults
+    found hidden positives best in ``benchmarks/noise``, whoever hid them. The head holds still at the prior for ``warmup_epochs``, then
+    learns at ``flip_lr`` times the rate, drawn towards the prior by ``pull`` times the mean squared distance of its logits.
 
     Logs: mean and deviation of the flip probability of negatives, and the chance that a negative's exceeds a positive's.
 

@@ -135,7 +135,7 @@ def test_the_head_learns_at_its_own_rate_without_decay():
         ({"prior": 0.0}, "nothing can be learned from there"),
         ({"prior": 1.0}, r"must lie in \[0, 1\)"),
         ({"pull": -1.0}, "objective.pull=-1.0 must not be negative"),
-        ({"by": ("exposure",)}, "known: activity, item, level, popularity, state, user"),
+        ({"by": ("exposure",)}, "known: activity, item, level, popularity, sampling, state, user"),
     ],
 )
 def test_bad_options_are_refused(options, says):
