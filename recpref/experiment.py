@@ -56,7 +56,7 @@ def fit(*overrides: str, data: Interactions | str | None = None, resume: str | P
 
 
 def run_of(plan: Plan, data: Interactions, *, resume: str | Path | None = None) -> Run:
-    """The run of a complete plan (see ``compose``) on its data, which has been opened already."""
+    """The run of a complete plan (see ``compose``) on its data, which has been opened already; first that of the plan before it."""
     plan = _told(plan, data)
     evaluation = evaluation_of(plan)  # nobody trains for hours to learn that a cut-off is wrong
     split = _component(plan.split, "split", {})(data)
@@ -64,7 +64,8 @@ def run_of(plan: Plan, data: Interactions, *, resume: str | Path | None = None) 
     if evaluation.alike_by is not None:
         _ = Facts(split.train, evaluation.alike_by).traits  # refuses an unknown feature before training
     if plan.before is not None:
-        _parts(plan, split.train)  # refuses before the base is trained what would be refused after it
+        with torch.random.fork_rng():
+            _parts(plan, split.train)  # refuses before the base is trained what would be refused after it
         first = plan.before.on(plan.data.name, frame=plan.data.frame)
         plan = replace(plan, start=str(_before(first, data)), before=None)
     path = path_of(plan, data)
