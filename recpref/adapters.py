@@ -2,7 +2,11 @@
 
 Source: Li et al., "Ada-Retrieval: an adaptive multi-round retrieval paradigm for sequential recommendations" (AAAI 2024): the
 learnable filter (LFT) and the context-aware attention (CAT) that adapt items, the GRU and the MLP that adapt users; and the
-authors' code. Divergence: weights start as everywhere here (``layers.initialise``); theirs are Xavier's with some backbones.
+authors' code. Divergences, each on purpose:
+
+* with ``keep_scale``, what an adapter returns is as long as what it was given. The authors' norms bring everything to variance 1, which
+  is far from what a trained base knows, unless its first step is a norm: later rounds then begin as noise, and not as the base;
+* weights start as everywhere here (``layers.initialise``); theirs are Xavier's with some backbones.
 """
 
 from __future__ import annotations
@@ -18,6 +22,18 @@ from recpref.layers import LN_EPS, Dropout, initialise
 FILTER_STD = 0.02  # the authors'
 
 
+class Adapted(nn.LayerNorm):
+    """``LN(x)``, with ``keep_scale`` times the root mean square of what ``x`` takes the place of, step by step."""
+
+    def __init__(self, d_model: int, keep_scale: bool):
+        super().__init__(d_model, eps=LN_EPS)
+        self.keep_scale = keep_scale
+
+    def forward(self, x: Float[Tensor, "*B D"], replaced: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:  # type: ignore[override]
+        x = super().forward(x)
+        return x * replaced.detach().square().mean(-1, keepdim=True).sqrt() if self.keep_scale else x
+
+
 class ListFilter(nn.Module):
     """LFT: ``LN(c + Drop(W_d irfft(W * rfft(c))))`` along the ``length`` items of a ranked list, of any batch.
 
@@ -27,16 +43,16 @@ class ListFilter(nn.Module):
     Shapes: [B, K, D] -> [B, K, D] with K = length.
     """
 
-    def __init__(self, d_model: int, length: int, dropout: float):
+    def __init__(self, d_model: int, length: int, *, dropout: float, keep_scale: bool):
         super().__init__()
         self.filter = nn.Parameter(torch.randn(length // 2 + 1, d_model, 2) * FILTER_STD)
         self.output = nn.Linear(d_model, d_model)
-        self.norm = nn.LayerNorm(d_model, eps=LN_EPS)
+        self.norm = Adapted(d_model, keep_scale)
         self.dropout = Dropout(dropout)
         initialise(self)
 
     def forward(self, c_BKD: Float[Tensor, "B K D"]) -> Float[Tensor, "B K D"]:
-        return self.norm(c_BKD + self.dropout(self.output(self.filtered(c_BKD))))
+        return self.norm(c_BKD + self.dropout(self.output(self.filtered(c_BKD))), c_BKD)
 
     def filtered(self, c_BKD: Float[Tensor, "B K D"]) -> Float[Tensor, "B K D"]:
         """Each channel in frequencies of rank, weighed, and back."""
@@ -58,9 +74,9 @@ class ItemAdapter(nn.Module):
     lists is the mean of those over each, weighed by the sums of their exponentials.
     """
 
-    def __init__(self, d_model: int, dropout: float):
+    def __init__(self, d_model: int, *, dropout: float, keep_scale: bool):
         super().__init__()
-        self.norm = nn.LayerNorm(d_model, eps=LN_EPS)
+        self.norm = Adapted(d_model, keep_scale)
         self.dropout = Dropout(dropout)
 
     def read(self, x: Float[Tensor, "B L D"], list_BKD: Float[Tensor, "B K D"], earlier: Reading | None) -> Reading:
@@ -69,20 +85,21 @@ class ItemAdapter(nn.Module):
         mean, mass = logits.softmax(2) @ list_BKD, logits.logsumexp(2, keepdim=True)
         if earlier is None:
             return Reading(mean, mass)
-        return Reading(torch.lerp(earlier.mean, mean, torch.sigmoid(mass - earlier.mass)), torch.logaddexp(earlier.mass, mass))
+        share = torch.sigmoid(mass - earlier.mass)
+        return Reading(earlier.mean + share * (mean - earlier.mean), torch.logaddexp(earlier.mass, mass))
 
     def forward(self, x: Float[Tensor, "B L D"], reading: Reading) -> Float[Tensor, "B L D"]:
-        return self.norm(x + self.dropout(reading.mean))
+        return self.norm(x + self.dropout(reading.mean), x)
 
 
 class UserAdapter(nn.Module):
     """``LN(h + Drop(W_2 relu(W_1 [h; g])))``, where ``g`` is where a GRU stands that has read the user's vectors of earlier rounds."""
 
-    def __init__(self, d_model: int, dropout: float):
+    def __init__(self, d_model: int, *, dropout: float, keep_scale: bool):
         super().__init__()
         self.memory = nn.GRUCell(d_model, d_model)
         self.wide, self.narrow = nn.Linear(2 * d_model, 2 * d_model), nn.Linear(2 * d_model, d_model)
-        self.norm = nn.LayerNorm(d_model, eps=LN_EPS)
+        self.norm = Adapted(d_model, keep_scale)
         self.dropout = Dropout(dropout)
         initialise(self)
 
@@ -92,4 +109,4 @@ class UserAdapter(nn.Module):
 
     def forward(self, h_MD: Float[Tensor, "M D"], memory_MD: Float[Tensor, "M D"]) -> Float[Tensor, "M D"]:
         mixed = self.narrow(torch.relu(self.wide(torch.cat([h_MD, memory_MD], 1))))
-        return self.norm(h_MD + self.dropout(mixed))
+        return self.norm(h_MD + self.dropout(mixed), h_MD)

@@ -58,7 +58,7 @@ def fit(*overrides: str, data: Interactions | str | None = None, resume: str | P
 
 
 def run_of(plan: Plan, data: Interactions, *, resume: str | Path | None = None) -> Run:
-    """The run of a complete plan (see ``compose``) on its data, which has been opened already."""
+    """The run of a complete plan (see ``compose``) on its data, which has been opened already; first that of the plan before it."""
     plan = _told(plan, data)
     evaluation = evaluation_of(plan)  # nobody trains for hours to learn that a cut-off is wrong
     split = _component(plan.split, "split", {})(data)
@@ -98,7 +98,8 @@ def _begun(plan: Plan, data: Interactions, split: Split) -> Plan:
     """The plan with the run that it starts from, which is trained first where it has to be."""
     if plan.before is None:
         return plan
-    _parts(plan, split.train)  # refuses before the base is trained what would be refused after it
+    with torch.random.fork_rng():
+        _parts(plan, split.train)  # refuses before the base is trained what would be refused after it
     first = plan.before.on(plan.data.name, frame=plan.data.frame)
     return replace(plan, start=str(_before(first, data)), before=None)
 

@@ -13,11 +13,12 @@ from torch.nn import functional as F
 from recpref.adapters import ItemAdapter, ListFilter, UserAdapter
 
 D = 4
+PLAIN = {"dropout": 0.0, "keep_scale": False}  # as published
 
 
 def adapted(x: Tensor, *lists_BKD: Tensor) -> Tensor:
     """By all lists, one after the other."""
-    adapter, reading = ItemAdapter(D, 0.0), None
+    adapter, reading = ItemAdapter(D, **PLAIN), None
     for one in lists_BKD:
         reading = adapter.read(x, one, reading)
     return adapter(x, reading)
@@ -30,7 +31,7 @@ def norm(x: Tensor) -> Tensor:
 
 def list_filter(length: int, response: list[float] | float) -> ListFilter:
     """A filter with this response to each frequency, whose linear map is the identity."""
-    adapter = ListFilter(D, length, 0.0)
+    adapter = ListFilter(D, length, **PLAIN)
     with torch.no_grad():
         adapter.filter.zero_()
         adapter.filter[:, :, 0] = torch.tensor(response).view(-1, 1) if isinstance(response, list) else response
@@ -64,7 +65,7 @@ def test_what_passes_frequency_zero_only_is_the_mean_of_the_list() -> None:
 def test_a_filter_is_a_circular_convolution(length: int) -> None:
     """numpy's inverse transform of the filter, rolled around each channel."""
     torch.manual_seed(1)
-    adapter, c = ListFilter(D, length, 0.0), lists(length=length)
+    adapter, c = ListFilter(D, length, **PLAIN), lists(length=length)
     spectrum = adapter.filter[..., 0].detach().numpy() + 1j * adapter.filter[..., 1].detach().numpy()
     kernel = np.fft.irfft(spectrum, n=length, axis=0)
     expected = sum(kernel[shift] * np.roll(c.numpy(), shift, axis=1) for shift in range(length))
@@ -102,7 +103,7 @@ def test_lists_read_one_by_one_are_read_together(n_lists: int, length: int, scal
     rng = torch.Generator().manual_seed(seed)
     x = (torch.randn(2, 3, D, generator=rng, dtype=torch.float64) * scale).requires_grad_()
     several = [torch.randn(2, length, D, generator=rng, dtype=torch.float64).requires_grad_() for _ in range(n_lists)]
-    adapter, reading = ItemAdapter(D, 0.0), None
+    adapter, reading = ItemAdapter(D, **PLAIN), None
     for one in several:
         reading = adapter.read(x, one, reading)
     together = torch.cat(several, 1)
@@ -117,7 +118,7 @@ def test_order_matters_to_the_filter_and_not_to_attention() -> None:
     torch.manual_seed(2)
     x, c = lists(length=6), lists(length=5)
     turned = c[:, [3, 0, 4, 2, 1]]
-    ranked, constant = ListFilter(D, 5, 0.0), list_filter(5, 0.7)
+    ranked, constant = ListFilter(D, 5, **PLAIN), list_filter(5, 0.7)
     nn.init.normal_(ranked.filter)
     nn.init.normal_(ranked.output.weight)
     torch.testing.assert_close(adapted(x, constant(c)), adapted(x, constant(turned)), atol=1e-5, rtol=0)
@@ -134,7 +135,7 @@ def test_equal_items_stay_equal() -> None:
 def test_the_user_is_read_in_order_by_a_gru() -> None:
     """torch's GRU over the earlier vectors ends where ours does; two of them swapped end elsewhere."""
     torch.manual_seed(3)
-    adapter, h, earlier = UserAdapter(D, 0.0), torch.randn(2, D), torch.randn(2, 3, D)
+    adapter, h, earlier = UserAdapter(D, **PLAIN), torch.randn(2, D), torch.randn(2, 3, D)
     gru = nn.GRU(D, D, batch_first=True)
     gru.load_state_dict({f"{name}_l0": value for name, value in adapter.memory.state_dict().items()})
 
@@ -152,6 +153,29 @@ def test_the_user_is_read_in_order_by_a_gru() -> None:
 
 
 def test_a_user_adapter_that_adds_nothing_is_a_norm() -> None:
-    adapter, h = UserAdapter(D, 0.0), torch.randn(2, D)
+    adapter, h = UserAdapter(D, **PLAIN), torch.randn(2, D)
     nn.init.zeros_(adapter.narrow.weight)
     torch.testing.assert_close(adapter(h, torch.randn(2, D)), norm(h))
+
+
+@pytest.mark.parametrize("scale", [0.01, 1.0, 30.0])
+def test_what_keeps_its_scale_is_as_long_as_what_it_replaces(scale: float) -> None:
+    """Whatever the length of a vector of a list, of an item or of a user, the adapted one has it too, and its direction is the norm's."""
+    torch.manual_seed(4)
+    kept = {"dropout": 0.0, "keep_scale": True}
+    for made, plain in ((ListFilter(D, 5, **kept), ListFilter(D, 5, **PLAIN)), (UserAdapter(D, **kept), UserAdapter(D, **PLAIN))):
+        plain.load_state_dict(made.state_dict())
+        given = (scale * lists(length=5),) if isinstance(made, ListFilter) else (scale * torch.randn(3, D), torch.randn(3, D))
+        found, published = made(*given), plain(*given)
+        torch.testing.assert_close(found.norm(dim=-1), given[0].norm(dim=-1))
+        torch.testing.assert_close(F.normalize(found, dim=-1), F.normalize(published, dim=-1), atol=1e-5, rtol=0)
+    x, adapter = scale * lists(length=6), ItemAdapter(D, **kept)
+    torch.testing.assert_close(adapter(x, adapter.read(x, lists(), None)).norm(dim=-1), x.norm(dim=-1))
+
+
+def test_a_vector_of_zeros_stays_one_and_has_gradients() -> None:
+    adapter, x = ItemAdapter(D, dropout=0.0, keep_scale=True), torch.zeros(1, 2, D, requires_grad=True)
+    found = adapter(x, adapter.read(x, lists(batch=1), None))
+    assert not found.any()
+    found.sum().backward()
+    assert x.grad.isfinite().all()

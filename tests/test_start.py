@@ -128,6 +128,13 @@ def test_one_command_trains_the_base_and_then_all(data: Interactions, tmp_path: 
     assert len(list(tmp_path.glob("toy/*/*"))) == 3
 
 
+@pytest.mark.usefixtures("unchecked")
+def test_two_stages_take_no_random_numbers_of_the_caller(data: Interactions, tmp_path: Path) -> None:
+    before = torch.get_rng_state()
+    recpref.fit(*ADA, "trainer.max_epochs=1", f"out={tmp_path}", data=data)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_what_is_said_of_both_holds_for_both(tmp_path: Path) -> None:
     """Everything but the model, its examples and where it starts; unless examples are named."""
     plan = compose([*ADA, "optimizer.lr=0.5", "seed=3", "refit=true", "loss=cross_entropy", f"out={tmp_path}", "recipe=published"])

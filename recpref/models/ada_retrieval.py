@@ -8,6 +8,7 @@ numbers:
 * lists hold nothing of the history (``exclude_history``): what is recommended does not either. The authors' lists may hold it;
 * padding keeps the vector that it has in round 1 (``mask_padding``). Theirs becomes ``LN(mean of the lists)``, which reaches every
   backbone that does not mask padding itself;
+* adapted vectors keep the length of what they replace (``keep_scale``, see ``recpref.adapters``);
 * lists are chosen without gradients, which ids do not carry, and each is filtered and read once, not in every later round.
 """
 
@@ -52,6 +53,7 @@ class AdaRetrieval(nn.Module):
         dropout: float = 0.1777,
         exclude_history: bool = True,
         mask_padding: bool = True,
+        keep_scale: bool = True,
     ):
         super().__init__()
         positive(n_rounds=n_rounds, per_round=per_round)
@@ -67,8 +69,9 @@ class AdaRetrieval(nn.Module):
         self.n_rounds, self.per_round, self.loss_decay = n_rounds, per_round, loss_decay
         self.exclude_history, self.mask_padding = exclude_history, mask_padding
         d_model = base.table()[0].shape[1]
-        self.list_filter = ListFilter(d_model, per_round, dropout)
-        self.item_adapter, self.user_adapter = ItemAdapter(d_model, dropout), UserAdapter(d_model, dropout)
+        self.list_filter = ListFilter(d_model, per_round, dropout=dropout, keep_scale=keep_scale)
+        self.item_adapter = ItemAdapter(d_model, dropout=dropout, keep_scale=keep_scale)
+        self.user_adapter = UserAdapter(d_model, dropout=dropout, keep_scale=keep_scale)
 
     def rounds(self, history: History) -> Iterator[Float[Tensor, "B D"]]:
         """The user in each round. Lists leave out all of ``history``, not only what the base has room for."""
@@ -136,7 +139,8 @@ class AdaRetrieval(nn.Module):
 
     @staticmethod
     def recipe(variant: Literal["default", "published"] = "default", base: type | None = None) -> list[str]:
-        """``published``: binary cross-entropy with 100 negatives that the user does not have, Adam 1e-3, batch 1024.
+        """``published``: the authors' lists, padding and norms, Adam 1e-3 and batch 1024. Both: binary cross-entropy with 100 negatives
+        that the user does not have.
 
         ``base`` is the class that is wrapped. One that is read at a [MASK] learns from rows that hide their last item and end anywhere.
         Validation and tables look further down the lists than elsewhere: the first ``per_round`` places are round 1's alone.
@@ -146,5 +150,6 @@ class AdaRetrieval(nn.Module):
         loss = ["loss=bce", "sampler=uniform", "sampler.n_negatives=100", "sampler.exclude_history=true"]
         lists = ["stopping.k=50", "evaluation.ks=[1,5,10,20,50,100]"]
         published = ["optimizer.method=adam", "optimizer.weight_decay=0", "loader.batch_size=1024", "trainer.gradient_clip_val=10"]
+        published += ["model.exclude_history=false", "model.mask_padding=false", "model.keep_scale=false"]
         ours = ["loader.batch_size=256"]
         return ["base=sasrec", "start=base", *rows, *loss, *lists, *(published if variant == "published" else ours)]

@@ -261,3 +261,22 @@ def test_shared_negatives_are_not_copied_for_every_row() -> None:
 def test_a_loss_of_samples_without_a_sampler_is_refused_before_training() -> None:
     with pytest.raises(ValueError, match=r"loss=bce compares .*; add a sampler such as sampler=uniform"):
         Score(Catalogue(), BCE())
+
+
+@pytest.mark.parametrize("n_items", [9, 300])
+@pytest.mark.parametrize("rows", ["own", "shared"])
+def test_several_states_are_scored_as_each_alone(n_items: int, rows: str) -> None:
+    """Gathered once for all, or from scores of a small catalogue; accidental positives too."""
+    rng = torch.Generator().manual_seed(3)
+    states = [torch.randn(4, 6, generator=rng, dtype=torch.float64) for _ in range(3)]
+    table, bias = (torch.randn(n_items + 1, *width, generator=rng, dtype=torch.float64) for width in ((6,), ()))
+    negatives = torch.randint(1, n_items + 1, (4 if rows == "own" else 1, 3), generator=rng)
+    hit = torch.rand(4, 3, generator=rng) < 0.3
+    candidates = Candidates(torch.randint(1, n_items + 1, (4,), generator=rng), negatives, hit=hit)
+    several = score.scores_of_each(states, table, bias, candidates)
+    for found, state in zip(several, states, strict=True):
+        torch.testing.assert_close(found, score.candidate_scores(state, table, bias, candidates))
+        items = torch.cat([candidates.positive[:, None], negatives.expand(4, -1)], 1)
+        by_hand = (state[:, None] * table[items]).sum(2) + bias[items]
+        by_hand[:, 1:][hit] = -torch.inf
+        torch.testing.assert_close(found, by_hand)
