@@ -56,9 +56,7 @@ def fit(*overrides: str, data: Interactions | str | None = None, resume: str | P
 
 def run_of(plan: Plan, data: Interactions, *, resume: str | Path | None = None) -> Run:
     """The run of a complete plan (see ``compose``) on its data, which has been opened already."""
-    guessed = data.columns._asdict() | {"time": data.columns.time or "none"}
-    plan = plan.on(plan.data.name, frame=plan.data.frame, **guessed)  # what was guessed is written down
-    path = Path(plan.out).expanduser() / data.slug / plan.model.name / f"{plan.digest(data.digest)}-s{plan.seed}"
+    plan, path = located(plan, data)
     if resume is not None:
         agree(Path(resume), path, data)
         path = Path(resume)
@@ -71,6 +69,13 @@ def run_of(plan: Plan, data: Interactions, *, resume: str | Path | None = None) 
         _describe(place, plan, data, found)
         _fitted(plan, data, split, place)
     return Run.load(path, trust=plan.model.name)
+
+
+def located(plan: Plan, data: Interactions) -> tuple[Plan, Path]:
+    """The plan with what was guessed about its data written down, and the folder of its run."""
+    guessed = data.columns._asdict() | {"time": data.columns.time or "none"}
+    plan = plan.on(plan.data.name, frame=plan.data.frame, **guessed)
+    return plan, Path(plan.out).expanduser() / data.slug / plan.model.name / f"{plan.digest(data.digest)}-s{plan.seed}"
 
 
 def opened(part: DataPart) -> Interactions:
@@ -106,15 +111,18 @@ def _fitted(plan: Plan, data: Interactions, split: Split, place: Path) -> None:
     """Trains, evaluates, and writes all there is to know into ``place``."""
     start = time.perf_counter()
     model, course = _trained(plan, split.train, split.valid, place)
+    earlier = course.before
     metrics = {**_metrics("valid", _report(plan, model, split.valid)), **course.facts}
     report = _report(plan, model, split.test)
     if plan.refit and not course.interrupted:
         metrics |= _metrics("chosen/test", report)
         model, course = _refitted(plan, split, course.best_epoch, place)
+        earlier += course.before
         metrics |= {"train/interrupted": course.interrupted}
         report = _report(plan, model, split.test)
     metrics |= _metrics("test", report) | _aspects(plan, report, split) | _sampled(plan, model, split)
-    metrics |= {"train/seconds": time.perf_counter() - start, "train/parameters": sum(p.numel() for p in model.parameters())}
+    seconds = earlier + time.perf_counter() - start
+    metrics |= {"train/seconds": seconds, "train/parameters": sum(p.numel() for p in model.parameters())}
     if not course.interrupted:
         for state in place.rglob(STATE):
             state.unlink()

@@ -18,11 +18,12 @@ TREES = {source: ast.parse(source.read_text()) for source in SOURCES}
 LINES = {source: len(source.read_text().splitlines()) for source in SOURCES}
 LAYERS = [
     {"types", "suggest", "workplace", "plan"},
-    {"data", "losses", "samplers", "negatives", "metrics", "significance", "layers", "ligr", "item_table", "consumed", "sparse", "facts", "beyond", "text"},
-    {"models", "indexing", "objectives", "alignment", "topk"},
+    {"data", "losses", "samplers", "negatives", "metrics", "layers", "ligr", "item_table", "consumed", "sparse", "facts", "beyond", "text"},
+    {"models", "indexing", "objectives", "alignment", "topk", "significance"},
     {"optimizer", "evaluation", "sampled", "similar", "callbacks", "trackers", "training", "components", "preferences", "llm"},
     {"composition", "run", "plots", "environment", "continuation", "external", "aspects", "bridges"},
     {"experiment"},
+    {"leaderboard"},
     {"train", "recommend", "doctor", "help", "console", "tune", "benchmark"},
 ]
 SPLITS = ("given", "global_temporal", "leave_last_n", "none", "random")
