@@ -10,7 +10,6 @@ from recpref.data import cards
 from recpref.plan import Part, Plan
 
 LIMITS = ("max_steps", "max_time", "limit_train_batches", "overfit_batches", "fast_dev_run")  # of the trainer; unset by default
-PLAIN = ("recipe", "refit")
 SECTIONS = ("optimizer", "loader", "stopping", "evaluation", "trainer")
 NO_RESULT = ("save_seconds",)  # how often a state is saved changes no result
 
@@ -32,7 +31,7 @@ def differences(plan: Plan) -> list[str]:
     if ":" in "".join(kinds):
         return list(kinds)
     there = usual(plan.model.name, plan.recipe, kinds)
-    said = [f"{key}={_text(getattr(plan, key))}" for key in PLAIN if getattr(plan, key) != getattr(there, key)]
+    said = [*([f"recipe={plan.recipe}"] if plan.recipe != "default" else []), *(["refit=true"] if plan.refit else [])]
     for name in ("model", *parts, *SECTIONS):
         said += [f"{name}.{key}={_text(value)}" for key, value in _changed(getattr(plan, name), getattr(there, name)).items()]
     return [*kinds, *said]
