@@ -59,9 +59,20 @@ def make_run(tmp_path: Path) -> MakeRun:
         drawn = np.where(rng.random(60) < mean, 1.0, 0.0) if values is None else np.asarray(values, dtype=np.float64)
         users = pd.DataFrame({"user": [f"u{n}" for n in range(len(drawn))], "hr@10": drawn, "ndcg@10": drawn, "ndcg@5": drawn})
         write(place, Written(plan, DIGEST, Sizes(40, len(drawn))))
-        trained = {} if epochs is None else {"train/epochs": epochs, "train/best_epoch": epochs, "train/interrupted": False, "train/underfit": False}
+        trained = (
+            {}
+            if epochs is None
+            else {"train/epochs": epochs, "train/best_epoch": epochs, "train/interrupted": False, "train/underfit": False}
+        )
         measured = {"test/ndcg@10": float(drawn.mean()), "train/seconds": 2.0, "train/parameters": 7, **trained, **(metrics or {})}
-        where = {"device": "cpu", "threads": 1, "commit": "abc", "peak_memory_mib": 100.0 + seed, "seconds_per_1000": 0.5, **(environment or {})}
+        where = {
+            "device": "cpu",
+            "threads": 1,
+            "commit": "abc",
+            "peak_memory_mib": 100.0 + seed,
+            "seconds_per_1000": 0.5,
+            **(environment or {}),
+        }
         (place / "metrics.json").write_text(json.dumps(measured | facts))
         (place / "environment.json").write_text(json.dumps(where))
         users.to_parquet(place / "per_user.parquet")

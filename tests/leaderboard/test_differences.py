@@ -25,7 +25,10 @@ def again(plan: Plan) -> Plan:
     [
         (["model=popular"], []),
         (["model=sasrec", "recipe=published", "model.d_model=32"], ["recipe=published", "model.d_model=32"]),
-        (["model=sasrec", "loss=gbce", "sampler=uniform", "sampler.n_negatives=7"], ["loss=gbce", "sampler=uniform", "sampler.n_negatives=7"]),
+        (
+            ["model=sasrec", "loss=gbce", "sampler=uniform", "sampler.n_negatives=7"],
+            ["loss=gbce", "sampler=uniform", "sampler.n_negatives=7"],
+        ),
         (["model=sasrec", "split=global_temporal", "split.test_quantile=0.95"], ["split=global_temporal", "split.test_quantile=0.95"]),
         (["model=popular", "refit=true"], ["refit=true"]),
         (["model=sasrec", "evaluation.ks=[5,10]", "trainer.max_epochs=3"], ["evaluation.ks=[5,10]", "trainer.max_epochs=3"]),

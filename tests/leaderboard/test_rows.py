@@ -63,7 +63,9 @@ def test_what_is_planned_comes_from_the_metrics(make_run) -> None:
 
 
 def test_a_trained_model_has_epochs_and_a_budget(make_run) -> None:
-    paths = [make_run("model=sasrec", "trainer.max_epochs=5", seed=seed, epochs=5, metrics={"train/underfit": seed == 1}) for seed in (1, 2)]
+    paths = [
+        make_run("model=sasrec", "trainer.max_epochs=5", seed=seed, epochs=5, metrics={"train/underfit": seed == 1}) for seed in (1, 2)
+    ]
     (row,) = rows_of(paths)
     assert row.trained
     assert (row.cost.epochs, row.cost.underfit) == (5, 1)
