@@ -16,7 +16,13 @@ import numpy as np
 import pandas as pd
 
 MEASURED = ["train_seconds", "seconds_per_1000", "peak_memory_mib", "runs"]
-SMALL = '"model.d_model=16", "model.n_layers=1", "model.max_len=20", "stopping.patience=1000", "stopping.save_seconds=0.2", "trainer.max_epochs=60"'
+SMALL = ", ".join(
+    f'"{option}"'
+    for option in (
+        *("model.d_model=16", "model.n_layers=1", "model.max_len=20", "trainer.max_epochs=60"),
+        *("stopping.patience=1000", "stopping.save_seconds=0.2"),
+    )
+)
 SUITE = f"""
 title = "To be killed"
 seeds = [1, 2, 3]

@@ -44,9 +44,9 @@ def main() -> None:
         if done.returncode:
             raise SystemExit(done.stdout + done.stderr)
         took = [float(found) for found in re.findall(r", (\d+) s; ", done.stdout)]
-        slept = seconds * runs
+        beside = wall - seconds * runs
         print(
-            f"{runs} runs of {seconds:.0f} s: {wall:.1f} s, of which {wall - slept:.1f} s ({100 * (wall - slept) / wall:.2f} %) were not the runs' sleep"
+            f"{runs} runs of {seconds:.0f} s: {wall:.1f} s, of which {beside:.1f} s ({100 * beside / wall:.2f} %) were not the runs' sleep"
         )
         print(f"mean of what a run took by the suite's clock: {sum(took) / len(took):.1f} s")
 

@@ -31,7 +31,7 @@ from recpref.suggest import unknown
 
 
 @dataclass(frozen=True)
-class Protocol:
+class Conditions:
     """How a table was measured; None where it does not say. ``users`` and ``items`` are those of its data."""
 
     split: str | None = None
@@ -56,7 +56,7 @@ class Claim(NamedTuple):
     source: str
     table: str
     read_in: str
-    protocol: Protocol
+    protocol: Conditions
 
     @property
     def place(self) -> str:
@@ -90,8 +90,8 @@ class Table:
     items: int | None = None
 
     @property
-    def protocol(self) -> Protocol:
-        return Protocol(self.split, self.ranking, self.filter_seen, self.valid_users, self.users, self.items)
+    def protocol(self) -> Conditions:
+        return Conditions(self.split, self.ranking, self.filter_seen, self.valid_users, self.users, self.items)
 
 
 @dataclass(frozen=True)
@@ -195,9 +195,9 @@ def _has(plan: Plan, needs: Iterable[str]) -> bool:
     return True
 
 
-def matched(protocol: Protocol, plan: Plan, sizes: Sizes) -> tuple[Literal["yes", "not known", "no"], str]:
+def matched(protocol: Conditions, plan: Plan, sizes: Sizes) -> tuple[Literal["yes", "not known", "no"], str]:
     """Whether a row of this plan was measured like that, and if not, what differs or what is not known."""
-    ours = Protocol(
+    ours = Conditions(
         split=plan.split.name,
         ranking="full",
         filter_seen=plan.evaluation.get("filter_seen"),

@@ -77,7 +77,8 @@ def test_claims_that_are_broken_cost_the_claims_only(jobs: list[Job], tmp_path: 
 
 
 def test_claims_are_beside_their_rows(make_run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    claim = '[[tables]]\nsource = "A"\ntable = "1"\nranking = "full"\nclaims = [{ data = "ml_100k", model = "popular", values = { "ndcg@10" = 0.04 } }]'
+    values = '{ data = "ml_100k", model = "popular", values = { "ndcg@10" = 0.04 } }'
+    claim = f'[[tables]]\nsource = "A"\ntable = "1"\nranking = "full"\nclaims = [{values}]'
     (tmp_path / "claims.toml").write_text(claim)
     monkeypatch.setattr(papers, "file", lambda: tmp_path / "claims.toml")
     board = Board.of_runs("x", str(tmp_path / "report"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recpref.leaderboard.claims import Protocol, claimed, file, matched, read
+from recpref.leaderboard.claims import Conditions, claimed, file, matched, read
 from recpref.plan import Sizes
 
 TEXT = """
@@ -76,23 +76,23 @@ def test_a_claim_is_about_the_loss_it_was_made_with(tmp_path: Path, located) -> 
 @pytest.mark.parametrize(
     ("protocol", "matches", "reason"),
     [
-        (Protocol("leave_one_out", "full", True), "yes", ""),
-        (Protocol("leave_one_out", "full", True, users=6040, items=3416), "yes", ""),
-        (Protocol("leave_one_out", "full", True, items=54542), "no", "items: 54542 there, 3416 here"),
-        (Protocol("leave_one_out", "full", False), "no", "filter_seen: false there, true here"),
-        (Protocol("global_temporal", "full", True), "no", "split: global_temporal there, leave_one_out here"),
-        (Protocol("leave_one_out", "full", True, valid_users=2048), "no", "valid_users: 2048 there, all here"),
-        (Protocol("leave_one_out", "full"), "not known", "filter_seen not said there"),
-        (Protocol(), "not known", "split, ranking, filter_seen not said there"),
+        (Conditions("leave_one_out", "full", True), "yes", ""),
+        (Conditions("leave_one_out", "full", True, users=6040, items=3416), "yes", ""),
+        (Conditions("leave_one_out", "full", True, items=54542), "no", "items: 54542 there, 3416 here"),
+        (Conditions("leave_one_out", "full", False), "no", "filter_seen: false there, true here"),
+        (Conditions("global_temporal", "full", True), "no", "split: global_temporal there, leave_one_out here"),
+        (Conditions("leave_one_out", "full", True, valid_users=2048), "no", "valid_users: 2048 there, all here"),
+        (Conditions("leave_one_out", "full"), "not known", "filter_seen not said there"),
+        (Conditions(), "not known", "split, ranking, filter_seen not said there"),
     ],
 )
-def test_protocols_match_or_say_why_not(protocol: Protocol, matches: str, reason: str, located) -> None:
+def test_protocols_match_or_say_why_not(protocol: Conditions, matches: str, reason: str, located) -> None:
     assert matched(protocol, located("model=popular", data="ml_1m"), ML_1M) == (matches, reason)
 
 
 def test_our_own_validation_users_are_a_difference_too(located) -> None:
     plan = located("model=popular", "split.valid_users=9", data="ml_1m")
-    assert matched(Protocol("leave_one_out", "full", True), plan, ML_1M) == ("no", "valid_users: all there, 9 here")
+    assert matched(Conditions("leave_one_out", "full", True), plan, ML_1M) == ("no", "valid_users: all there, 9 here")
 
 
 def test_two_claims_with_different_protocols_are_told_and_not_used(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from recpref.leaderboard import page as pages
-from recpref.leaderboard.claims import Claim, Claimed, Protocol
+from recpref.leaderboard.claims import Claim, Claimed, Conditions
 from recpref.leaderboard.page import Story, page
 from recpref.leaderboard.rows import rows_of
 from recpref.leaderboard.standing import with_standings
@@ -40,7 +40,7 @@ def rows(make_run) -> list:
     (paths[2] / "logs").mkdir()
     (paths[2] / "logs" / "metrics.csv").write_text("epoch,train/loss,valid/ndcg@10\n0,,0.1\n0,3.0,\n1,,0.2\n1,2.0,\n")
     found = with_standings(rows_of(paths))
-    claim = Claim("ml_100k", "ease", (), {"ndcg@10": 0.7}, "A paper", "Table 1", "its PDF", Protocol("leave_one_out", "full", True))
+    claim = Claim("ml_100k", "ease", (), {"ndcg@10": 0.7}, "A paper", "Table 1", "its PDF", Conditions("leave_one_out", "full", True))
     claimed = [Claimed(claim, "ndcg@10", 0.7, "yes", "")]
     return [*(replace(row, claims=claimed) if row.label == "ease" else row for row in found[:-1]), replace(found[-1], label=EVIL)]
 

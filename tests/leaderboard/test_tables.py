@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from recpref.leaderboard.claims import Claim, Claimed, Protocol
+from recpref.leaderboard.claims import Claim, Claimed, Conditions
 from recpref.leaderboard.rows import PLANNED, rows_of
 from recpref.leaderboard.standing import with_standings
 from recpref.leaderboard.suite import Experiment
@@ -28,7 +28,7 @@ def rows(make_run) -> list:
             ]
         )
     )
-    claim = Claim("ml_100k", "sasrec", (), {"ndcg@10": 0.2}, "A paper | 2020", "Table 1", "its PDF", Protocol("leave_one_out", "full"))
+    claim = Claim("ml_100k", "sasrec", (), {"ndcg@10": 0.2}, "A paper | 2020", "Table 1", "its PDF", Conditions("leave_one_out", "full"))
     return [found[0], replace(found[1], missing=(2,), claims=[Claimed(claim, "ndcg@10", 0.2, "not known", "filter_seen not said there")])]
 
 
