@@ -136,8 +136,9 @@ def test_the_order_of_cells_in_node() -> None:
     code = (
         (pages.HERE / "page.js").read_text()
         + """
+    const v = ["10", "9", "", "-1.5"];
     const sorted = (values, falling) => values.map((v) => compared({ dataset: {}, textContent: v })).sort((a, b) => inOrder(a, b, falling));
-    console.log(JSON.stringify([sorted(["10", "9", "", "-1.5"], false), sorted(["10", "9", "", "-1.5"], true), sorted(["b", "A", ""], false)]));
+    console.log(JSON.stringify([sorted(v, false), sorted(v, true), sorted(["b", "A", ""], false)]));
     """
     )
     done = subprocess.run(["node", "-e", code], capture_output=True, text=True, check=True)
