@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,11 +51,10 @@ def run_suite(words: list[str]) -> None:
     """Runs what a suite lacks, and writes its leaderboard. Raises: ValueError for a suite or options that are none."""
     from dataclasses import replace
 
-    from recpref.composition import chosen, general_options
-    from recpref.leaderboard.board import Board
     from recpref.leaderboard.jobs import jobs
-    from recpref.leaderboard.pool import warm
+    from recpref.leaderboard.pool import asked, warm
     from recpref.leaderboard.suite import read
+    from recpref.overrides import chosen
 
     pairs = chosen(words)
     if "suite" not in pairs:
@@ -65,23 +63,23 @@ def run_suite(words: list[str]) -> None:
     if "seeds" in pairs:
         suite = replace(suite, seeds=_seeds(pairs["seeds"]))
     workers = _number("workers", pairs.get("workers", "1"))
-    out = str(general_options({"out": pairs["out"]} if "out" in pairs else {})["out"])
+    out = pairs.get("out", "runs")
     users = [f"{key}={value}" for key, value in pairs.items() if key not in OWN]
     warm()
-    found = jobs(suite, users, out)
+    found = asked(jobs, suite, users, out)
     said = [word for word in words if not word.startswith("workers=")]
-    board = Board.of_suite(suite, shlex.join(["python", "-m", "recpref.benchmark", *said]), out)
     try:
-        done = _run(found, board, workers)
+        done, board = _run(suite, found, shlex.join(["python", "-m", "recpref.benchmark", *said]), out, workers)
     except KeyboardInterrupt:
-        _say_interrupted(board)
+        print("\ninterrupted; what was finished is in the tables, and the same command goes on from there")
         raise SystemExit(130) from None
     _conclude(suite, done, board)
 
 
-def _run(found: list[Job], board: Board, workers: int) -> list[Job]:
-    """Every job as it ended. The board is written before the first run, so that what was there already is in it, and after each."""
-    from recpref.leaderboard.pool import outcomes
+def _run(suite: Suite, found: list[Job], command: str, out: str, workers: int) -> tuple[list[Job], Board]:
+    """Every job as it ended, and the board, which is written when the first run has begun and after each. This process imports what it
+    needs for that while the first run is at work."""
+    from recpref.leaderboard.pool import Pool
     from recpref.leaderboard.progress import teller
 
     by_name = {job.name: job for job in found}
@@ -91,13 +89,17 @@ def _run(found: list[Job], board: Board, workers: int) -> list[Job]:
     for job in found:
         if job.error:
             print(f"  {job.name}: {job.error}")
-    board.write_jobs(found)
-    with teller(waiting, workers) as tell, closing(outcomes(waiting, board.place / "logs", workers=workers)) as ended:
-        for job, seconds in ended:
+    place = Path(out).expanduser() / f"suite-{suite.name}"
+    with Pool(waiting, place / "logs", workers=workers) as pool, teller(waiting, workers) as tell:
+        from recpref.leaderboard.board import Board
+
+        board = Board.of_suite(suite, command, place)
+        board.write_jobs(found)
+        for job, seconds in pool:
             by_name[job.name] = job
             rows = board.write_jobs(by_name.values())
             tell.tell(job, seconds, _result(job, rows))
-    return list(by_name.values())
+    return list(by_name.values()), board
 
 
 def _result(job: Job, rows: list[Row]) -> str:
@@ -105,10 +107,6 @@ def _result(job: Job, rows: list[Row]) -> str:
     if row is None or row.headline not in row.means:
         return job.state
     return f"{row.headline} {row.by_seed[row.headline][row.paths.index(job.path)]:.4f}"
-
-
-def _say_interrupted(board: Board) -> None:
-    print(f"\ninterrupted; what was finished is in {board.place}, and the same command goes on from there")
 
 
 def _conclude(suite: Suite, done: list[Job], board: Board) -> None:

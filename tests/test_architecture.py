@@ -17,7 +17,7 @@ SOURCES = sorted(ROOT.rglob("*.py"))
 TREES = {source: ast.parse(source.read_text()) for source in SOURCES}
 LINES = {source: len(source.read_text().splitlines()) for source in SOURCES}
 LAYERS = [
-    {"types", "suggest", "workplace", "plan"},
+    {"types", "suggest", "workplace", "plan", "overrides"},
     {"data", "losses", "samplers", "negatives", "metrics", "layers", "ligr", "item_table", "consumed", "sparse", "facts", "beyond", "text"},
     {"models", "indexing", "objectives", "alignment", "topk", "significance"},
     {"optimizer", "evaluation", "sampled", "similar", "callbacks", "trackers", "training", "components", "preferences", "llm"},

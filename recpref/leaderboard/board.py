@@ -26,10 +26,10 @@ class Board:
     wrong: Sequence[str] = ()
 
     @classmethod
-    def of_suite(cls, suite: Suite, command: str, out: str) -> Board:
-        """The board of a suite lies beside the runs: ``runs/suite-quick``."""
+    def of_suite(cls, suite: Suite, command: str, place: Path) -> Board:
+        """The board of a suite in the folder ``place``."""
         story = Story(suite.title, suite.about, command, curves=suite.curves)
-        return cls(Path(out).expanduser() / f"suite-{suite.name}", story, *_claims())
+        return cls(place, story, *_claims())
 
     @classmethod
     def of_runs(cls, command: str, out: str) -> Board:

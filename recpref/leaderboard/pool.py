@@ -15,7 +15,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
@@ -65,32 +65,78 @@ def warm() -> None:
         forkserver.ensure_running()
 
 
-def outcomes(jobs: Iterable[Job], logs: Path, *, workers: int = 1) -> Generator[Outcome, None, None]:
-    """Runs jobs, ``workers`` at a time, and says what became of each as soon as it ended. Leaving the iteration ends what runs.
+def asked(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What the function returns in a process of its own, so that this one need not import what it imports.
 
-    What a run prints goes to a file in ``logs``. Raises: ValueError for workers below 1.
+    Raises: ValueError as the function does, or where its process was killed; RuntimeError for what else went wrong in it.
     """
-    if workers < 1:
-        raise ValueError(f"workers={workers} must be at least 1")
-    context, waiting = starts(), deque(jobs)
-    running: list[Started] = []
-    logs.mkdir(parents=True, exist_ok=True)
-    threads = max(1, (os.cpu_count() or 1) // workers)
+    context = starts()
+    answer, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_answered, args=(function, arguments, sender))
+    process.start()
+    sender.close()
     try:
-        while waiting or running:
-            ended = [started for started in running if not started.process.is_alive()]
-            running = [started for started in running if started not in ended]
-            while waiting and len(running) < workers:
-                running.append(_start(context, waiting.popleft(), logs, threads))
-            for started in ended:  # the next has begun already, and does not wait for what is made of these
-                yield Outcome(_ended(started), time.perf_counter() - started.since)
-            if not ended:
-                wait([started.process.sentinel for started in running])
+        value, mistake, bug = answer.recv()
+    except EOFError as error:
+        process.join()
+        raise ValueError(f"{function.__name__} was not finished: {_died(process.exitcode)}") from error
     finally:
-        for started in running:
+        process.kill()
+        process.join()
+    if mistake is not None:
+        raise ValueError(mistake)
+    if bug is not None:
+        raise RuntimeError(bug)
+    return value
+
+
+def _answered(function: Callable[..., Any], arguments: tuple[Any, ...], sender: Connection) -> None:
+    _live_with_the_suite()
+    try:
+        sender.send((function(*arguments), None, None))
+    except ValueError as error:
+        sender.send((None, str(error), None))
+    except BaseException:
+        sender.send((None, None, traceback.format_exc()))
+
+
+class Pool:
+    """Runs jobs, ``workers`` at a time. The first begin on entering, and whatever runs is ended on leaving. Iterating says what became
+    of each job as soon as it ended. What a run prints goes to a file in ``logs``.
+
+    Raises: ValueError for workers below 1.
+    """
+
+    def __init__(self, jobs: Iterable[Job], logs: Path, *, workers: int = 1):
+        if workers < 1:
+            raise ValueError(f"workers={workers} must be at least 1")
+        self.logs, self.workers, self.context = logs, workers, starts()
+        self.waiting, self.running = deque(jobs), list[Started]()
+
+    def __enter__(self) -> Pool:
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self._fill()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for started in self.running:
             started.process.kill()
-        for started in running:
+        for started in self.running:
             started.process.join()
+
+    def __iter__(self) -> Iterator[Outcome]:
+        while self.running:
+            wait([started.process.sentinel for started in self.running])
+            ended = [started for started in self.running if not started.process.is_alive()]
+            self.running = [started for started in self.running if started not in ended]
+            self._fill()  # the next has begun already, and does not wait for what is made of these
+            for started in ended:
+                yield Outcome(_ended(started), time.perf_counter() - started.since)
+
+    def _fill(self) -> None:
+        threads = max(1, (os.cpu_count() or 1) // self.workers)
+        while self.waiting and len(self.running) < self.workers:
+            self.running.append(_start(self.context, self.waiting.popleft(), self.logs, threads))
 
 
 def log_of(job: Job, logs: Path) -> Path:
@@ -115,15 +161,18 @@ def _ended(started: Started) -> Job:
             return started.job.failed(started.answer.recv())
     code = started.process.exitcode
     if code:
-        return started.job.failed(f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}")
+        return started.job.failed(_died(code))
     job = looked_at(started.job)
     return job if job.state in ("finished", "failed") else job.failed("training was stopped before its end; the next call goes on with it")
 
 
+def _died(code: int) -> str:
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+
 def _made(plan: Plan, path: Path, log: Path, threads: int, answer: Connection) -> None:
     """The whole life of a process: makes one run, or answers with one line on why not."""
-    os.setsid()  # the terminal's Ctrl-C is for the suite
-    threading.Thread(target=_end_with_the_suite, daemon=True).start()
+    _live_with_the_suite()
     _print_to(log)
     try:
         _train(plan, path, threads)
@@ -132,6 +181,13 @@ def _made(plan: Plan, path: Path, log: Path, threads: int, answer: Connection) -
         text = " ".join(str(error).split())
         answer.send(text[:WORDS] if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"[:WORDS])
         raise SystemExit(1) from None
+
+
+def _live_with_the_suite() -> None:
+    """This process ends when the suite's does; the terminal's Ctrl-C is for the suite, which then ends this one."""
+    if hasattr(os, "setsid"):
+        os.setsid()
+    threading.Thread(target=_end_with_the_suite, daemon=True).start()
 
 
 def _end_with_the_suite() -> None:

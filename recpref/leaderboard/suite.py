@@ -31,7 +31,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
-from recpref.composition import chosen
+from recpref.overrides import chosen
 from recpref.suggest import unknown
 
 TAKEN = ("model", "data", "seed")  # what a suite says itself

@@ -37,7 +37,7 @@ def jobs(make_run) -> list[Job]:
 
 def test_the_files_of_a_suite(jobs: list[Job], tmp_path: Path) -> None:
     """They lie beside the runs; a row has the suite's names, and what is missing is told once a reason."""
-    board = Board.of_suite(SUITE, "python -m recpref.benchmark suite=tiny", str(tmp_path))
+    board = Board.of_suite(SUITE, "python -m recpref.benchmark suite=tiny", tmp_path / "suite-tiny")
     rows = board.write_jobs(jobs)
     assert sorted(path.name for path in (tmp_path / "suite-tiny").iterdir()) == FILES
     assert [(row.label, row.seeds, row.missing, row.grid) for row in rows] == [("most popular", (1, 2), (3,), "Leave-one-out")]
@@ -54,7 +54,7 @@ def test_the_files_of_a_suite(jobs: list[Job], tmp_path: Path) -> None:
 
 
 def test_written_twice_it_is_the_same(jobs: list[Job], tmp_path: Path) -> None:
-    board = Board.of_suite(SUITE, "x", str(tmp_path))
+    board = Board.of_suite(SUITE, "x", tmp_path / "suite-tiny")
     board.write_jobs(jobs)
     first = {name: (tmp_path / "suite-tiny" / name).read_bytes() for name in FILES if name != "leaderboard.html"}
     board.write_jobs(jobs)
@@ -63,14 +63,14 @@ def test_written_twice_it_is_the_same(jobs: list[Job], tmp_path: Path) -> None:
 
 def test_without_plotly_there_is_everything_but_the_page(jobs: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "NEEDS", ("not_there_at_all",))
-    Board.of_suite(SUITE, "x", str(tmp_path)).write_jobs(jobs)
+    Board.of_suite(SUITE, "x", tmp_path / "suite-tiny").write_jobs(jobs)
     assert sorted(path.name for path in (tmp_path / "suite-tiny").iterdir()) == [name for name in FILES if "html" not in name]
 
 
 def test_claims_that_are_broken_cost_the_claims_only(jobs: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "claims.toml").write_text("[[tables")
     monkeypatch.setattr(papers, "file", lambda: tmp_path / "claims.toml")
-    board = Board.of_suite(SUITE, "x", str(tmp_path))
+    board = Board.of_suite(SUITE, "x", tmp_path / "suite-tiny")
     (row,) = board.write_jobs(jobs)
     assert row.claims == []
     assert "claims.toml is no TOML" in (tmp_path / "suite-tiny" / "leaderboard.md").read_text()
