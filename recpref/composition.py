@@ -19,6 +19,7 @@ from recpref.data.batches import Loader
 from recpref.data.cards import open_data
 from recpref.evaluation import Evaluation
 from recpref.optimizer import Optimizer
+from recpref.overrides import chosen
 from recpref.plan import DataPart, Part, Plan
 from recpref.suggest import unknown
 from recpref.trackers import chosen_trackers
@@ -72,22 +73,6 @@ def fixed_sections() -> dict[str, Callable[..., Any]]:
         "evaluation": Evaluation,
         "trainer": trainer(),
     }
-
-
-def chosen(overrides: Iterable[str]) -> dict[str, Any]:
-    """``{"model": "sasrec", "model.d_model": "128"}`` of ``["model=sasrec", "model.d_model=128"]``; the last one wins.
-
-    Raises: ValueError for a text that is not ``key=value``, or that interpolates.
-    """
-    pairs = {}
-    for text in overrides:
-        key, equals, value = text.partition("=")
-        if not equals or not key or key[0] in "+~":
-            raise ValueError(f"{text!r} is not of the form key=value, such as model=bert4rec or optimizer.lr=0.001")
-        if "${" in value:
-            raise ValueError(f"{text!r}: values are not interpolated; write the value itself")
-        pairs[key.strip()] = value
-    return pairs
 
 
 def compose(overrides: Iterable[str]) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
@@ -31,10 +32,12 @@ class Report(NamedTuple):
     """``per_user`` has a row a user: ``user`` (the original id), then a column a metric such as ``ndcg@10``.
 
     ``lists`` [U, K] are what was recommended, row by row: item numbers, best first, PAD where nothing was left.
+    ``seconds`` is what the recommender took for all of them.
     """
 
     per_user: pd.DataFrame
     lists: Int[Tensor, "U K"] | None = None
+    seconds: float | None = None
 
     @property
     def means(self) -> dict[str, float]:
@@ -105,10 +108,12 @@ class Evaluation:
         batches = self.order(heldout)
         if not batches:
             raise ValueError(f"nothing is held out to evaluate on: {heldout.targets!r}")
-        hits, relevant, lists = [], [], []
+        hits, relevant, lists, seconds = [], [], [], 0.0
         for asked in self.questions(heldout, timed=getattr(recommender, "needs_time", False)):
+            began = time.perf_counter()
             ranking = recommender.recommend(moved(asked.query, device), max(self.ks))
-            items = ranking.items.cpu()
+            items = ranking.items.cpu()  # waits for the device
+            seconds += time.perf_counter() - began
             hits.append(self.hits(Ranking(items, ranking.scores.cpu()), asked.targets))
             lists.append(items.int())
             relevant.append((asked.targets != PAD).sum(1))
@@ -116,7 +121,7 @@ class Evaluation:
         values = self.measure(torch.cat(hits), torch.cat(relevant))
         frame = pd.DataFrame({"user": heldout.targets.users.originals(numbers), **{k: v.numpy() for k, v in values.items()}})
         order = np.argsort(numbers)
-        return Report(frame.iloc[order].reset_index(drop=True), torch.cat(lists)[torch.from_numpy(order)])
+        return Report(frame.iloc[order].reset_index(drop=True), torch.cat(lists)[torch.from_numpy(order)], seconds)
 
 
 def question(history: Interactions, targets: Interactions, users: np.ndarray, *, filter_seen: bool, timed: bool = False) -> Question:

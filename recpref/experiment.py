@@ -59,19 +59,18 @@ def fit(*overrides: str, data: Interactions | str | None = None, resume: str | P
 
 def run_of(plan: Plan, data: Interactions, *, resume: str | Path | None = None) -> Run:
     """The run of a complete plan (see ``compose``) on its data, which has been opened already; first that of the plan before it."""
-    plan = _told(plan, data)
+    first = plan.before
+    plan, path = located(plan, data)
+    if resume is not None:
+        agree(Path(resume), path, data)
+        path = Path(resume)
     evaluation = evaluation_of(plan)  # nobody trains for hours to learn that a cut-off is wrong
     split = _component(plan.split, "split", {})(data)
     found = checked(split, data)
     if evaluation.alike_by is not None:
         _ = Facts(split.train, evaluation.alike_by).traits  # refuses an unknown feature before training
-    plan = _begun(plan, data, split)
-    path = path_of(plan, data)
-    if resume is not None:
-        agree(Path(resume), path, data)
-        path = Path(resume)
-    elif plan.start != "none":
-        refuse_start(plan, data)
+    if resume is None:
+        _begun(plan, data, split, first)
     with torch.random.fork_rng(), workplace(path, resume=resume is not None) as place:
         _describe(place, plan, data, found)
         _fitted(plan, data, split, place)
@@ -83,50 +82,48 @@ def validated(plan: Plan, data: Interactions, place: Path, *, watchers: Sequence
 
     Raises: ValueError as ``run_of``, and where nothing validates.
     """
-    plan = _told(plan, data)
+    first = plan.before
+    plan, _ = located(plan, data)
     split = _component(plan.split, "split", {})(data)
     _ = checked(split, data)
     if not len(split.valid.targets):
         raise ValueError(f"split={plan.split.name} leaves nothing to validate on, and there is nothing else to choose by")
-    plan = _begun(plan, data, split)
+    _begun(plan, data, split, first)
     with torch.random.fork_rng():
         model, course = _trained(plan, split.train, split.valid, place, watchers=watchers)
     return {**_metrics("valid", _report(plan, model, split.valid)), **course.facts}, course
 
 
-def _begun(plan: Plan, data: Interactions, split: Split) -> Plan:
-    """The plan with the run that it starts from, which is trained first where it has to be."""
-    if plan.before is None:
-        return plan
-    with torch.random.fork_rng():
-        _parts(plan, split.train)  # refuses before the base is trained what would be refused after it
-    first = plan.before.on(plan.data.name, frame=plan.data.frame)
-    return replace(plan, start=str(_before(first, data)), before=None)
+def _begun(plan: Plan, data: Interactions, split: Split, first: Plan | None) -> None:
+    """The run that a plan starts from is there and fits, trained now where it has to be. Raises: ValueError where it is not or does not."""
+    if first is not None:
+        with torch.random.fork_rng():
+            _parts(plan, split.train)  # refuses before the base is trained what would be refused after it
+        _trained_before(first.on(plan.data.name, frame=plan.data.frame), data)
+    if plan.start != "none":
+        refuse_start(plan, data)
 
 
-def path_of(plan: Plan, data: Interactions) -> Path:
-    """The folder of the run of a plan on its data."""
-    return Path(plan.out).expanduser() / data.slug / plan.model.name / f"{plan.digest(data.digest)}-s{plan.seed}"
-
-
-def _before(plan: Plan, data: Interactions) -> Path:
-    """The folder of the run that has to be there before another one starts: trained now, unless it is there already, in part or whole.
+def _trained_before(plan: Plan, data: Interactions) -> None:
+    """Trains the run that has to be there before another one starts, unless it is there already, in part or whole.
 
     Raises: ValueError where its training was interrupted.
     """
-    plan = _told(plan, data)
-    path = path_of(plan, data)
+    path = located(plan, data)[1]
     if not finished(path) and not (path / STATE).is_file():
         run_of(plan, data)
     if not finished(path):
         raise ValueError(f"the training of the base was interrupted; continue it with resume={path}, and say this again")
-    return path
 
 
-def _told(plan: Plan, data: Interactions) -> Plan:
-    """The plan with what was guessed of the data written down."""
+def located(plan: Plan, data: Interactions) -> tuple[Plan, Path]:
+    """The plan with what was guessed about its data and where it starts from written down, and the folder of its run."""
     guessed = data.columns._asdict() | {"time": data.columns.time or "none"}
-    return plan.on(plan.data.name, frame=plan.data.frame, **guessed)
+    plan = plan.on(plan.data.name, frame=plan.data.frame, **guessed)
+    if plan.before is not None:
+        _, start = located(plan.before.on(plan.data.name, frame=plan.data.frame), data)
+        plan = replace(plan, start=str(start), before=None)
+    return plan, Path(plan.out).expanduser() / data.slug / plan.model.name / f"{plan.digest(data.digest)}-s{plan.seed}"
 
 
 def opened(part: DataPart) -> Interactions:
@@ -162,15 +159,18 @@ def _fitted(plan: Plan, data: Interactions, split: Split, place: Path) -> None:
     """Trains, evaluates, and writes all there is to know into ``place``."""
     start = time.perf_counter()
     model, course = _trained(plan, split.train, split.valid, place)
+    earlier = course.before
     metrics = {**_metrics("valid", _report(plan, model, split.valid)), **course.facts}
     report = _report(plan, model, split.test)
     if plan.refit and not course.interrupted:
         metrics |= _metrics("chosen/test", report)
         model, course = _refitted(plan, split, course.best_epoch, place)
+        earlier += course.before
         metrics |= {"train/interrupted": course.interrupted}
         report = _report(plan, model, split.test)
     metrics |= _metrics("test", report) | _aspects(plan, report, split) | _sampled(plan, model, split)
-    metrics |= {"train/seconds": time.perf_counter() - start, "train/parameters": sum(p.numel() for p in model.parameters())}
+    seconds = earlier + time.perf_counter() - start
+    metrics |= {"train/seconds": seconds, "train/parameters": sum(p.numel() for p in model.parameters())}
     if not course.interrupted:
         for state in place.rglob(STATE):
             state.unlink()

@@ -205,9 +205,14 @@ def _write_vocabulary(vocabulary: Vocabulary, path: Path) -> None:
     pd.concat([pd.DataFrame({"id": vocabulary.ids}), features.drop(columns="id", errors="ignore")], axis=1).to_parquet(path)
 
 
+def _seconds_per_1000(report: Report) -> float | None:
+    """What it takes to recommend to a thousand users, as many items as the report's largest cut-off."""
+    return None if not report.seconds else 1000 * report.seconds / len(report.per_user)
+
+
 def save(place: Path, model: nn.Module, data: Interactions, metrics: dict[str, Any], report: Report, item_counts: np.ndarray) -> None:
     """Writes everything else that ``Run.load`` needs, and the per-user values, into ``place``."""
-    (place / "environment.json").write_text(json.dumps(environment(), indent=1))
+    (place / "environment.json").write_text(json.dumps({**environment(), "seconds_per_1000": _seconds_per_1000(report)}, indent=1))
     (place / "metrics.json").write_text(json.dumps(metrics, indent=1))
     report.per_user.to_parquet(place / "per_user.parquet")
     _save_state(model, place / "model.safetensors")

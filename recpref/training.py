@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,6 +47,7 @@ class Training(pl.LightningModule):
             self.__dict__["objective"] = objective
         self.losses: list[dict[str, float]] = []
         self.validations: list[dict[str, float]] = []
+        self.began, self.before = time.perf_counter(), 0.0
         self.hits: list[Tensor] = []
         self.relevant: list[Tensor] = []
 
@@ -94,10 +96,11 @@ class Training(pl.LightningModule):
         self.validations.append({"epoch": self.current_epoch + 1.0, **{name: float(mean) for name, mean in means.items()}})
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint.update(losses=self.losses, validations=self.validations)
+        checkpoint.update(losses=self.losses, validations=self.validations, seconds=self.before + time.perf_counter() - self.began)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.losses, self.validations = checkpoint["losses"], checkpoint["validations"]
+        self.before = checkpoint.get("seconds", 0.0)
 
     def configure_optimizers(self) -> Any:
         steps = self.trainer.estimated_stepping_batches
@@ -153,7 +156,10 @@ class _Questions:
 
 
 class Course(NamedTuple):
-    """How training went. ``losses`` and ``validations`` have a row an epoch they were taken at."""
+    """How training went. ``losses`` and ``validations`` have a row an epoch they were taken at.
+
+    ``before``: seconds of training before it was interrupted and continued, up to the state that was saved.
+    """
 
     epochs: int = 0
     best_epoch: int = 0
@@ -161,6 +167,7 @@ class Course(NamedTuple):
     underfit: bool = False
     losses: list[dict[str, float]] = []  # noqa: RUF012
     validations: list[dict[str, float]] = []  # noqa: RUF012
+    before: float = 0.0
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -202,6 +209,7 @@ def train(
         underfit=ran_out and best is not None and still_rising([row[stopping.metric] for row in module.validations]),
         losses=module.losses,
         validations=module.validations,
+        before=module.before,
     )
 
 

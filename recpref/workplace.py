@@ -46,7 +46,7 @@ def workplace(path: Path, *, resume: bool = False) -> Iterator[Path]:
 
 
 def _claim(place: Path, path: Path, resume: bool) -> None:
-    owner = _owner(place)
+    owner = owner_of(place)
     if owner is not None:
         raise ValueError(f"{path} is being trained by process {owner}; wait for it or stop it")
     if (place / STATE).is_file() and not resume:
@@ -71,7 +71,7 @@ def _refuse_full_disk(place: Path, path: Path) -> None:
         raise ValueError(f"{path.parent} has {free // 2**20} MiB left, and a run needs at least {LEAST // 2**20}; say out=FOLDER elsewhere")
 
 
-def _owner(place: Path) -> int | None:
+def owner_of(place: Path) -> int | None:
     """The living process that works here, if any (this one does not count)."""
     try:
         number = int((place / OWNER).read_text())

@@ -17,14 +17,14 @@ SOURCES = sorted(ROOT.rglob("*.py"))
 TREES = {source: ast.parse(source.read_text()) for source in SOURCES}
 LINES = {source: len(source.read_text().splitlines()) for source in SOURCES}
 LAYERS = [
-    {"types", "suggest", "workplace", "plan"},
+    {"types", "suggest", "workplace", "plan", "overrides"},
     {"data", "losses", "samplers", "negatives", "noise", "flips", "metrics", "layers", "ligr", "adapters", "item_table"}
     | {"consumed", "sparse", "facts", "beyond", "text"},
-    {"models", "indexing", "objectives", "alignment", "topk"},
+    {"models", "indexing", "objectives", "alignment", "topk", "significance"},
     {"optimizer", "evaluation", "sampled", "similar", "callbacks", "trackers", "training", "components", "preferences", "llm"},
     {"composition", "run", "plots", "environment", "continuation", "start", "external", "aspects", "bridges"},
     {"experiment"},
-    {"tuning"},
+    {"tuning", "leaderboard"},
     {"train", "recommend", "doctor", "help", "console", "tune", "benchmark"},
 ]
 SPLITS = ("given", "global_temporal", "leave_last_n", "none", "random")

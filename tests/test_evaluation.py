@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from time import sleep
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from recpref.models.popular import Popular
 from recpref.models.sasrec import SASRec
 from recpref.sampled import SampledCandidates
 from recpref.topk import TopK
-from recpref.types import PAD, History, Query
+from recpref.types import PAD, History, Query, Ranking
 
 HELD = 1000  # rows from this time on are held out
 
@@ -195,6 +196,19 @@ def test_equal_to_a_loop_over_users() -> None:
         assert report["user"][number - 1] == f"u{number - 1:02}"
         assert report["recall@3"][number - 1] == pytest.approx(len(ranks) / len(held), abs=1e-15)
         assert report["mrr@3"][number - 1] == (1 / ranks[0] if ranks else 0)
+
+
+def test_the_recommenders_seconds_are_kept() -> None:
+    """What a recommender takes for its lists, and nothing else; the values do not depend on it."""
+
+    class Slow:
+        def recommend(self, query: Query, k: int) -> Ranking:
+            sleep(0.02)
+            return Ranking(torch.zeros(len(query.history.items), k, dtype=torch.long), torch.zeros(len(query.history.items), k))
+
+    heldout = heldout_of(random_frame())
+    report = evaluation("hr", batch_size=10)(Slow(), heldout)
+    assert 0.08 <= report.seconds < 5  # four batches of ten users
 
 
 def test_only_users_with_something_held_out_are_asked() -> None:

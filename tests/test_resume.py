@@ -78,6 +78,8 @@ def test_from_every_saved_state_training_ends_at_the_same_weights(model, frame, 
         continued = recpref.fit(data=data, resume=whole.path)
         assert equal(weights(continued), expected)
         assert metrics(continued) == metrics(whole)
+        before = torch.load(state, weights_only=True)["seconds"]
+        assert continued.trained.seconds > before > 0  # time spent before the interruption counts
         assert not (continued.path / STATE).exists()
 
 

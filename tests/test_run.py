@@ -375,6 +375,7 @@ def test_the_environment_of_a_run(counted: Run) -> None:
     """JSON with the versions, the commit and the machine."""
     found = json.loads((counted.path / "environment.json").read_text())
     assert {"when", "python", "packages", "commit", "platform", "device", "cores", "threads", "load", "peak_memory_mib"} <= set(found)
+    assert 0 < found["seconds_per_1000"] < 1000
     assert found["packages"]["torch"].partition("+")[0] == torch.__version__.partition("+")[0]  # builds name themselves differently
 
 

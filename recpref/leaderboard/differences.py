@@ -1,0 +1,88 @@
+"""In what a plan differs from its model's recipe: the shortest command that repeats it, and whether its budget was cut."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from recpref.composition import DEFAULTS, compose
+from recpref.data import cards
+from recpref.plan import Part, Plan
+
+LIMITS = ("max_steps", "max_time", "limit_train_batches", "overfit_batches", "fast_dev_run")  # of the trainer; unset by default
+SECTIONS = ("optimizer", "loader", "stopping", "evaluation", "trainer")
+NO_RESULT = ("save_seconds",)  # how often a state is saved changes no result
+
+
+@lru_cache
+def usual(model: str, recipe: str, kinds: tuple[str, ...] = ()) -> Plan:
+    """The plan that nobody has changed, but for the components named in ``kinds``."""
+    return compose([f"model={model}", f"recipe={recipe}", *kinds])
+
+
+def differences(plan: Plan) -> list[str]:
+    """The overrides that make this plan of its model and recipe, without its data and seed. A model that is not ours has none
+    that can be known, because nothing is imported for them."""
+    if ":" in plan.model.name:
+        return []
+    parts = {kind: getattr(plan, kind) for kind in DEFAULTS}
+    first = usual(plan.model.name, plan.recipe)
+    kinds = tuple(f"{kind}={part.name}" for kind, part in parts.items() if part.name != getattr(first, kind).name)
+    if ":" in "".join(kinds):
+        return list(kinds)
+    there = usual(plan.model.name, plan.recipe, kinds)
+    said = [*([f"recipe={plan.recipe}"] if plan.recipe != "default" else []), *(["refit=true"] if plan.refit else [])]
+    for name in ("model", *parts, *SECTIONS):
+        said += [f"{name}.{key}={_text(value)}" for key, value in _changed(getattr(plan, name), getattr(there, name)).items()]
+    return [*kinds, *said]
+
+
+def _changed(section: Part | dict[str, Any], there: Part | dict[str, Any]) -> dict[str, Any]:
+    options, others = ({**(part.options if isinstance(part, Part) else part)} for part in (section, there))
+    return {key: value for key, value in options.items() if key not in NO_RESULT and value != others.get(key)}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_text, value))}]"
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def of_data(plan: Plan) -> list[str]:
+    """The overrides that read the data: what a card says itself is left out."""
+    own = cards.card(plan.data.name) if plan.data.name in cards.names() else None
+    guessed = ("user", "item", *(("time",) if own is not None and plan.data.options.get("time") == own.time else ()))
+    there = usual("popular", "default").data.options
+    changed = {key: value for key, value in plan.data.options.items() if value != there.get(key)}
+    return [
+        f"data={plan.data.name}",
+        *(f"data.{key}={_text(value)}" for key, value in changed.items() if own is None or key not in guessed),
+    ]
+
+
+def command(plan: Plan) -> str:
+    """The line that trains this plan again; empty where it cannot be known."""
+    if plan.data.frame or ":" in plan.model.name:
+        return ""
+    parts = [f"model={plan.model.name}", *of_data(plan), *differences(plan), f"seed={plan.seed}"]
+    return " ".join(["python -m recpref.train", *(f"'{part}'" if set(part) & set('[] *;&|()$<>"') else part for part in parts)])
+
+
+def budget(plan: Plan, epochs: list[int]) -> str:
+    """``full``, or by what the recipe's budget was cut; ``epochs`` are those that each seed ran. A limit that stopped nobody cut nothing.
+    Empty for a model that is trained by no epochs."""
+    if not epochs:
+        return ""
+    if ":" in plan.model.name:
+        return "not known"
+    there = usual(plan.model.name, plan.recipe)
+    cut = [f"{key}={_text(plan.trainer[key])}" for key in LIMITS if plan.trainer.get(key) != there.trainer.get(key)]
+    most, usually = plan.trainer.get("max_epochs"), there.trainer["max_epochs"]
+    if most is not None and 0 <= most < usually and max(epochs) >= most:
+        cut.append(f"max_epochs={most} of {usually}")
+    patience, usually = plan.stopping["patience"] * plan.stopping["every"], there.stopping["patience"] * there.stopping["every"]
+    if patience < usually:
+        cut.append(f"patience={patience} epochs of {usually}")
+    return f"reduced: {', '.join(cut)}" if cut else "full"

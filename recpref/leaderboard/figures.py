@@ -1,0 +1,180 @@
+"""Figures of a leaderboard as Plotly specifications, each with the table it was drawn from.
+
+Names come from users and files, and Plotly reads tags in text: every name is escaped. Colours are Plotly's own, which the page
+leaves alone in light and dark; what depends on the background is set by the page.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from recpref.leaderboard.rows import Row, recorded_once
+from recpref.leaderboard.suite import Curve
+
+COLOURS = ("#4c78a8", "#f58518", "#54a24b", "#e45756", "#72b7b2", "#b279a2", "#9d755d", "#eeca3b", "#ff9da6", "#8c8c8c")
+HISTORY = {f"history-q{q}": text for q, text in enumerate(("shortest quarter", "second", "third", "longest quarter"), 1)}
+TARGET = {"target-head": "head", "target-mid": "middle", "target-tail": "tail"}
+LEAST_SECONDS = 1e-3  # what is quicker than the clock shows is drawn there
+
+
+@dataclass(frozen=True)
+class Figure:
+    """``traces`` and ``layout`` are Plotly's; ``columns`` and ``cells`` the table of the same numbers."""
+
+    title: str
+    note: str
+    traces: list[dict[str, Any]]
+    layout: dict[str, Any]
+    columns: list[str]
+    cells: list[list[str]] = field(default_factory=list)
+
+
+def figures(rows: Sequence[Row], curves: Sequence[Curve] = ()) -> list[Figure]:
+    """All figures of rows that share data and protocol; those without anything to show are left out."""
+    metric = rows[0].headline
+    made = [
+        cost(rows, metric),
+        training(rows),
+        *(by_group(rows, metric, *group) for group in GROUPS),
+        *(against(rows, metric, curve) for curve in curves),
+    ]
+    return [figure for figure in made if figure is not None]
+
+
+def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Which (cost, value) no other beats in both: by rising cost, each better than all cheaper ones.
+
+    Example: (1, .1) (2, .3) (3, .2) (4, .4) -> the first, second and last.
+    """
+    best, front = float("-inf"), []
+    for place in sorted(range(len(points)), key=lambda place: (points[place][0], -points[place][1])):
+        if points[place][1] > best:
+            best = points[place][1]
+            front.append(place)
+    return front
+
+
+def cost(rows: Sequence[Row], metric: str) -> Figure | None:
+    """Accuracy against seconds of training, with the Pareto front."""
+    rows = [row for row in rows if metric in row.means]
+    if not rows:
+        return None
+    seconds = [max(row.cost.train_seconds, LEAST_SECONDS) for row in rows]
+    means = [row.means[metric] for row in rows]
+    front = pareto(list(zip(seconds, means, strict=True)))
+    traces = [_point(row, metric, x, place) for place, (row, x) in enumerate(zip(rows, seconds, strict=True))]
+    line = {"color": "#8c8c8c", "dash": "dot", "shape": "hv"}
+    x, y = [seconds[place] for place in front], [means[place] for place in front]
+    traces.insert(0, {"type": "scatter", "mode": "lines", "name": "Pareto front", "x": x, "y": y, "line": line, "hoverinfo": "skip"})
+    cells = [
+        [row.label, f"{x:.2f}", f"{y:.4f}", f"[{row.low[metric]:.4f}, {row.high[metric]:.4f}]", "yes" if place in front else ""]
+        for place, (row, x, y) in enumerate(zip(rows, seconds, means, strict=True))
+    ]
+    layout = {"xaxis": {"title": {"text": "seconds to train (and evaluate)"}, "type": "log"}, "yaxis": {"title": {"text": metric.upper()}}}
+    note = "Bars are 95 % intervals over users. The dotted front joins the models that no other beats in both cost and accuracy."
+    return Figure("Accuracy against cost", note, traces, layout, ["model", "seconds", metric.upper(), "interval", "on the front"], cells)
+
+
+def _point(row: Row, metric: str, seconds: float, place: int) -> dict[str, Any]:
+    mean = row.means[metric]
+    spread = {
+        "type": "data",
+        "symmetric": False,
+        "array": [row.high[metric] - mean],
+        "arrayminus": [mean - row.low[metric]],
+        "thickness": 1,
+    }
+    shown = {"type": "scatter", "mode": "markers+text", "name": _name(row), "text": [_name(row)], "textposition": "top center"}
+    marker = {"size": 10, "color": _colour(place)}
+    return {**shown, "x": [seconds], "y": [mean], "error_y": spread, "marker": marker, "showlegend": False}
+
+
+def training(rows: Sequence[Row]) -> Figure | None:
+    """Validation NDCG@10 against epochs: a line a seed, a colour a model."""
+    traces, cells = [], []
+    for place, row in enumerate(rows):
+        for number, path in enumerate(row.paths):
+            curve = recorded_once(path).curve
+            if "valid/ndcg@10" not in curve:
+                continue
+            shown = curve.dropna(subset="valid/ndcg@10")
+            x, y = shown["epoch"].tolist(), shown["valid/ndcg@10"].tolist()
+            style = {"line": {"color": _colour(place), "width": 1.5}, "legendgroup": str(place), "showlegend": number == 0}
+            traces.append({"type": "scatter", "mode": "lines+markers", "marker": {"size": 4}, "name": _name(row), "x": x, "y": y, **style})
+            cells += [[row.label, str(row.seeds[number]), str(epoch), f"{value:.4f}"] for epoch, value in zip(x, y, strict=True)]
+    if not traces:
+        return None
+    layout = {"xaxis": {"title": {"text": "epoch"}}, "yaxis": {"title": {"text": "validation NDCG@10"}}}
+    note = "A line a seed. A line that still rises at its end was cut short."
+    return Figure("Training", note, traces, layout, ["model", "seed", "epoch", "validation NDCG@10"], cells)
+
+
+def by_group(rows: Sequence[Row], metric: str, title: str, axis: str, groups: dict[str, str]) -> Figure | None:
+    """The metric in groups of users or targets, a line a model."""
+    traces, cells = [], []
+    for place, row in enumerate(rows):
+        there = {group: row.aspects[f"test/{group}/{metric}"] for group in groups if f"test/{group}/{metric}" in row.aspects}
+        if not there:
+            continue
+        x, y = [groups[group] for group in there], list(there.values())
+        traces.append({"type": "bar", "name": _name(row), "x": x, "y": y, "marker": {"color": _colour(place)}})
+        cells += [[row.label, groups[group], f"{row.aspects[f'test/{group}/users']:.0f}", f"{value:.4f}"] for group, value in there.items()]
+    if not traces:
+        return None
+    layout = {"barmode": "group", "xaxis": {"title": {"text": axis}}, "yaxis": {"title": {"text": metric.upper()}}}
+    return Figure(title, "Means over seeds.", traces, layout, ["model", axis, "users", metric.upper()], cells)
+
+
+GROUPS = (
+    ("By length of history", "users by the length of their history", HISTORY),
+    ("By popularity of the target", "items that hold the first fifth of all interactions, the middle, and the last fifth", TARGET),
+)
+
+
+def against(rows: Sequence[Row], metric: str, curve: Curve) -> Figure | None:
+    """The metric against an option that differs between rows, such as rounds or noise: a line a value of ``by``, else a model."""
+    lines: dict[str, list[tuple[Any, Row]]] = {}
+    for row in rows:
+        x = option(row, curve.x)
+        if x is not None and metric in row.means:
+            by = f"{curve.by}={option(row, curve.by)}" if curve.by else row.plan.model.name
+            lines.setdefault(by, []).append((x, row))
+    if not lines:
+        return None
+    traces, cells = [], []
+    for place, (by, points) in enumerate(lines.items()):
+        points = sorted(points, key=_ordered)
+        y = [row.means[metric] for _, row in points]
+        above = [row.high[metric] - row.means[metric] for _, row in points]
+        below = [row.means[metric] - row.low[metric] for _, row in points]
+        spread = {"type": "data", "symmetric": False, "array": above, "arrayminus": below}
+        style = {"type": "scatter", "mode": "lines+markers", "line": {"color": _colour(place)}, "error_y": spread}
+        traces.append({**style, "name": html.escape(by), "x": [x for x, _ in points], "y": y})
+        cells += [
+            [by, str(x), row.label, f"{row.means[metric]:.4f}", f"[{row.low[metric]:.4f}, {row.high[metric]:.4f}]"] for x, row in points
+        ]
+    layout = {"xaxis": {"title": {"text": html.escape(curve.x)}}, "yaxis": {"title": {"text": metric.upper()}}}
+    note = "Bars are 95 % intervals over users."
+    return Figure(curve.title, note, traces, layout, ["line", curve.x, "model", metric.upper(), "interval"], cells)
+
+
+def _ordered(point: tuple[Any, Row]) -> tuple[bool, Any]:
+    return (True, str(point[0])) if not isinstance(point[0], int | float) else (False, point[0])
+
+
+def option(row: Row, key: str) -> Any:
+    """The value of ``model.n_rounds`` or ``objective`` in a row's plan; None where it has none."""
+    section, _, name = key.partition(".")
+    there = row.plan.content.get(section)
+    return there.get(name or "name") if isinstance(there, dict) else there
+
+
+def _name(row: Row) -> str:
+    return html.escape(row.label)
+
+
+def _colour(place: int) -> str:
+    return COLOURS[place % len(COLOURS)]

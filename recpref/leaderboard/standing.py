@@ -1,0 +1,57 @@
+"""Where each row stands against the best of its data and protocol, user by user, and whether anybody has won."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from recpref.leaderboard.rows import Row, Standing, user_values
+from recpref.significance import Comparison, compared, holm, winner
+
+BEST, LEVEL, BEHIND = "best", "not told apart", "behind"
+
+
+def comparable(row: Row) -> tuple[str, str, str]:
+    """What rows must share to have the same users and targets."""
+    return row.data, row.data_digest, row.protocol
+
+
+def with_standings(rows: list[Row]) -> list[Row]:
+    """The same rows in the same order. p-values are corrected (Holm) for the number of models against the best."""
+    found: dict[int, Standing | None] = {}
+    for _, group in groupby(sorted(rows, key=comparable), key=comparable):
+        found |= _of_group(list(group))
+    return [row.with_standing(found[id(row)]) for row in rows]
+
+
+def _of_group(rows: list[Row]) -> dict[int, Standing | None]:
+    shared = set.intersection(*(set(row.means) for row in rows))
+    metric = rows[0].headline
+    if metric not in shared:
+        return {id(row): None for row in rows}  # other cut-offs: nothing to compare by
+    best, *others = sorted(rows, key=lambda row: -row.means[metric])
+    comparisons = [between(best.paths, row.paths, metric) for row in others]
+    corrected = holm(np.array([comparison.p_randomisation for comparison in comparisons]))
+    standings: dict[int, Standing | None] = {}
+    for row, comparison, p in zip(others, comparisons, corrected, strict=True):
+        seeds = (best.by_seed[metric], row.by_seed[metric])
+        who, why = winner(comparison, p=float(p), seeds=seeds)
+        place = BEHIND if who == "first" else LEVEL
+        standings[id(row)] = Standing(metric, place, best.label, why, float(p), comparison)
+    level = [standing for standing in standings.values() if standing is not None and standing.place == LEVEL]
+    reason = f"{len(level)} of {len(others)} others are not told apart from it" if level else "beats every other" if others else "alone"
+    return {**standings, id(best): Standing(metric, BEST, reason=reason)}
+
+
+@lru_cache(maxsize=65536)
+def between(first: tuple[Path, ...], second: tuple[Path, ...], metric: str) -> Comparison:
+    """The runs of one row against those of another. Raises: ValueError where they have other users."""
+    left, right = user_values(first, metric), user_values(second, metric)
+    if not left.index.equals(right.index):
+        if len(left) != len(right) or not left.index.isin(right.index).all():
+            raise ValueError(f"{first[0]} and {second[0]} were measured on other users and do not compare")
+        right = right.loc[left.index]
+    return compared(left.to_numpy(), right.to_numpy())

@@ -1,0 +1,157 @@
+"""Claims: which belong beside a row, whether protocols match, and what contradicts itself is used by nobody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from recpref.leaderboard.claims import Conditions, claimed, file, matched, read
+from recpref.plan import Sizes
+
+TEXT = """
+[[tables]]
+source = "A"
+table = "1"
+read_in = "a README"
+split = "leave_one_out"
+ranking = "full"
+filter_seen = true
+items = 3416
+claims = [
+    { data = "ml_1m", model = "bert4rec", values = { "hr@10" = 0.28, "ndcg@10" = 0.15 } },
+    { data = "ml_1m", model = "sasrec", needs = ["loss=bce"], values = { "ndcg@10" = 0.13 } },
+    { data = "ml_1m", model = "sasrec", needs = ["loss=cross_entropy"], values = { "ndcg@10" = 0.18 } },
+]
+[[tables]]
+source = "B"
+table = "2"
+split = "leave_one_out"
+ranking = "popularity-100"
+claims = [{ data = "ml_1m", model = "bert4rec", values = { "ndcg@10" = 0.48, "hr@50" = 0.9 } }]
+[[tables]]
+source = "C"
+table = "3"
+ranking = "full"
+claims = [{ data = "ml_1m", model = "bert4rec", values = { "ndcg@10" = 0.16 } }]
+"""
+ML_1M = Sizes(n_items=3416, n_users=6040)
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    (tmp_path / "claims.toml").write_text(text)
+    return tmp_path / "claims.toml"
+
+
+def test_the_claims_beside_a_row_by_hand(tmp_path: Path, located) -> None:
+    """Three claims about BERT4Rec: measured alike; nobody says how it was split; among sampled candidates. In this order."""
+    claims, wrong = read(written(tmp_path, TEXT))
+    assert wrong == []
+    plan = located("model=bert4rec", data="ml_1m")
+    found = claimed(plan, ML_1M, ["ndcg@10", "hr@10"], claims, first="ndcg@10")
+    assert [(one.claim.source, one.metric, one.value, one.matches) for one in found] == [
+        ("A", "ndcg@10", 0.15, "yes"),
+        ("C", "ndcg@10", 0.16, "not known"),
+        ("B", "ndcg@10", 0.48, "no"),
+    ]
+    assert found[1].reasons == "split, filter_seen not said there"
+    assert found[2].reasons == "ranking: popularity-100 there, full here"
+    assert claimed(plan, ML_1M, ["hr@10"], claims, first="ndcg@10")[0].metric == "hr@10"
+
+
+def test_a_claim_is_about_the_loss_it_was_made_with(tmp_path: Path, located) -> None:
+    claims, _ = read(written(tmp_path, TEXT))
+    for loss, value in (("bce", 0.13), ("cross_entropy", 0.18)):
+        (found,) = claimed(
+            located("model=sasrec", f"loss={loss}", "sampler=uniform" if loss == "bce" else "sampler=catalogue", data="ml_1m"),
+            ML_1M,
+            [],
+            claims,
+            first="ndcg@10",
+        )
+        assert found.value == value
+    assert claimed(located("model=sasrec", data="ml_100k"), ML_1M, [], claims, first="ndcg@10") == []
+
+
+@pytest.mark.parametrize(
+    ("protocol", "matches", "reason"),
+    [
+        (Conditions("leave_one_out", "full", True), "yes", ""),
+        (Conditions("leave_one_out", "full", True, users=6040, items=3416), "yes", ""),
+        (Conditions("leave_one_out", "full", True, items=54542), "no", "items: 54542 there, 3416 here"),
+        (Conditions("leave_one_out", "full", False), "no", "filter_seen: false there, true here"),
+        (Conditions("global_temporal", "full", True), "no", "split: global_temporal there, leave_one_out here"),
+        (Conditions("leave_one_out", "full", True, valid_users=2048), "no", "valid_users: 2048 there, all here"),
+        (Conditions("leave_one_out", "full"), "not known", "filter_seen not said there"),
+        (Conditions(), "not known", "split, ranking, filter_seen not said there"),
+    ],
+)
+def test_protocols_match_or_say_why_not(protocol: Conditions, matches: str, reason: str, located) -> None:
+    assert matched(protocol, located("model=popular", data="ml_1m"), ML_1M) == (matches, reason)
+
+
+def test_our_own_validation_users_are_a_difference_too(located) -> None:
+    plan = located("model=popular", "split.valid_users=9", data="ml_1m")
+    assert matched(Conditions("leave_one_out", "full", True), plan, ML_1M) == ("no", "valid_users: all there, 9 here")
+
+
+def test_two_claims_with_different_protocols_are_told_and_not_used(tmp_path: Path) -> None:
+    """The rest is used. Of the same protocol, two are one too many."""
+    twin = TEXT.replace('source = "B"\ntable = "2"', 'source = "A"\ntable = "1"')
+    claims, (line,) = read(written(tmp_path, twin))
+    assert "A, 1: two claims about bert4rec on ml_1m have different protocols" in line
+    assert "ranking=full" in line
+    assert "ranking=popularity-100" in line
+    assert [(claim.source, claim.model) for claim in claims] == [("A", "sasrec"), ("A", "sasrec"), ("C", "bert4rec")]
+    same = TEXT + TEXT.partition('[[tables]]\nsource = "B"')[0]
+    claims, lines = read(written(tmp_path, same))
+    assert len(lines) == 3
+    assert all("keep one; neither is used" in line for line in lines)
+    assert {claim.source for claim in claims} == {"B", "C"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            'model = "bert4rec", values = { "hr@10"',
+            'model = "bert5rec", values = { "hr@10"',
+            "A, 1: unknown model 'bert5rec'; did you mean 'bert4rec'",
+        ),
+        (
+            'data = "ml_1m", model = "bert4rec", values = { "hr@10"',
+            'data = "ml1m", model = "bert4rec", values = { "hr@10"',
+            "unknown data set 'ml1m'",
+        ),
+        ('"hr@10" = 0.28', '"hit" = 0.28', "'hit' is no metric at a cut-off"),
+        ('ranking = "full"\nfilter_seen = true', 'rnking = "full"', "table 1: .*'rnking'.*known: source"),
+        ('table = "1"', "", "table 1: .*'table'"),
+    ],
+)
+def test_a_mistake_costs_the_claim_and_not_the_others(tmp_path: Path, old: str, new: str, message: str) -> None:
+    import re
+
+    assert old in TEXT
+    claims, lines = read(written(tmp_path, TEXT.replace(old, new, 1)))
+    assert len(lines) == 1
+    assert re.search(message, lines[0])
+    assert {claim.source for claim in claims} >= {"B", "C"}
+
+
+def test_no_toml(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"claims.toml is no TOML"):
+        read(written(tmp_path, "[[tables"))
+
+
+def test_the_claims_that_ship() -> None:
+    """All can be used, each says where it was read and how it was ranked, and values are shares that rise with k."""
+    claims, wrong = read(file())
+    assert wrong == []
+    assert len(claims) > 40
+    for claim in claims:
+        assert claim.read_in
+        assert claim.protocol.ranking
+        assert all(0 < value < 1 for value in claim.values.values())
+        for name in {metric.partition("@")[0] for metric in claim.values}:
+            by_k = sorted((int(metric.partition("@")[2]), value) for metric, value in claim.values.items() if metric.startswith(f"{name}@"))
+            assert [value for _, value in by_k] == sorted(value for _, value in by_k)

@@ -1,0 +1,77 @@
+"""Differences from a recipe: the command that repeats a plan composes to that plan, and cut budgets are told."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+
+import pytest
+
+from recpref.composition import compose
+from recpref.leaderboard.differences import budget, command, differences
+from recpref.plan import Part, Plan
+
+
+def again(plan: Plan) -> Plan:
+    """The plan that the command composes to, with the same data as it is found in a finished run."""
+    words = shlex.split(command(plan))
+    assert words[:3] == ["python", "-m", "recpref.train"]
+    found = compose(words[3:])
+    return found.on(found.data.name, **plan.data.options)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["model=popular"], []),
+        (["model=sasrec", "recipe=published", "model.d_model=32"], ["recipe=published", "model.d_model=32"]),
+        (
+            ["model=sasrec", "loss=gbce", "sampler=uniform", "sampler.n_negatives=7"],
+            ["loss=gbce", "sampler=uniform", "sampler.n_negatives=7"],
+        ),
+        (["model=sasrec", "split=global_temporal", "split.test_quantile=0.95"], ["split=global_temporal", "split.test_quantile=0.95"]),
+        (["model=popular", "refit=true"], ["refit=true"]),
+        (["model=sasrec", "evaluation.ks=[5,10]", "trainer.max_epochs=3"], ["evaluation.ks=[5,10]", "trainer.max_epochs=3"]),
+    ],
+)
+def test_the_command_repeats_the_plan(overrides: list[str], expected: list[str], located) -> None:
+    plan = located(*overrides, seed=4)
+    assert differences(plan) == expected
+    assert again(plan).digest("x") == plan.digest("x")
+    assert again(plan).seed == 4
+
+
+def test_data_that_is_read_otherwise_is_in_the_command(located) -> None:
+    """A card's own columns are left out; another time than the card's is not, and nor are those of a file."""
+    assert command(located("model=popular")) == "python -m recpref.train model=popular data=ml_100k seed=1"
+    other = located("model=popular", time="none")
+    assert "data.time=none" in command(other)
+    file = located("model=popular", data="my clicks.csv")
+    assert "'data=my clicks.csv' data.user=user_id data.item=item_id data.time=timestamp" in command(file)
+
+
+def test_what_cannot_be_repeated_has_no_command(located) -> None:
+    """A frame is nowhere to be read again, and nothing is imported for a model that is not ours."""
+    plan = located("model=popular")
+    assert command(plan.on("frame", frame=True)) == ""
+    theirs = replace(plan, model=Part("their.package:Thing", {}))
+    assert (command(theirs), differences(theirs), budget(theirs, [3])) == ("", [], "not known")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "epochs", "expected"),
+    [
+        ([], [62, 88], "full"),
+        (["trainer.max_epochs=60"], [60, 44], "reduced: max_epochs=60 of 400"),
+        (["trainer.max_epochs=60"], [44, 50], "full"),
+        (["stopping.patience=2"], [30], "reduced: patience=4 epochs of 16"),
+        (["stopping.every=1", "stopping.patience=16"], [30], "full"),
+        (["trainer.max_steps=10"], [1], "reduced: max_steps=10"),
+        (["trainer.max_epochs=1", "trainer.limit_train_batches=2"], [1], "reduced: limit_train_batches=2, max_epochs=1 of 400"),
+        ([], [], ""),
+    ],
+)
+def test_a_cut_budget_is_told_by_hand(overrides: list[str], epochs: list[int], expected: str, located) -> None:
+    """SASRec's recipe: at most 400 epochs, and 8 validations, one every two epochs, without a better one. A limit that no seed
+    reached cut nothing."""
+    assert budget(located("model=sasrec", *overrides), epochs) == expected

@@ -1,0 +1,103 @@
+"""Figures: the Pareto front by hand, the same numbers in table and traces, and specifications that Plotly accepts."""
+
+from __future__ import annotations
+
+import pytest
+
+from recpref.leaderboard.figures import against, by_group, cost, figures, option, pareto, training
+from recpref.leaderboard.rows import rows_of
+from recpref.leaderboard.suite import Curve
+
+GROUPS = {"test/history-q1/users": 20.0, "test/history-q1/ndcg@10": 0.4, "test/history-q4/users": 10.0, "test/history-q4/ndcg@10": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("points", "front"),
+    [
+        ([(1, 0.1), (2, 0.3), (3, 0.2), (4, 0.4)], [0, 1, 3]),
+        ([(4, 0.4), (1, 0.5)], [1]),
+        ([(1, 0.1), (1, 0.3), (2, 0.3)], [1]),
+        ([(5, 0.1)], [0]),
+        ([], []),
+    ],
+)
+def test_the_pareto_front_by_hand(points: list[tuple[float, float]], front: list[int]) -> None:
+    """Of equal cost the better is on it; who is as good and dearer is not."""
+    assert pareto(points) == front
+
+
+def test_no_other_beats_the_front_in_both() -> None:
+    import random
+
+    rng = random.Random(0)
+    points = [(rng.random(), rng.random()) for _ in range(50)]
+    front = set(pareto(points))
+    for place, (x, y) in enumerate(points):
+        beaten = any(u <= x and v >= y and (u, v) != (x, y) for u, v in points)
+        assert (place in front) is not beaten
+
+
+@pytest.fixture
+def rows(make_run) -> list:
+    """A counting model and two widths of a trained one with a logged training."""
+    paths = [make_run("model=popular", values=[0, 1] * 20, metrics=GROUPS)]
+    for width, share in ((16, 1), (32, 0)):
+        path = make_run("model=sasrec", f"model.d_model={width}", values=[1, share] * 20, epochs=2, metrics={"train/seconds": 60.0 + width})
+        (path / "logs").mkdir()
+        (path / "logs" / "metrics.csv").write_text("epoch,train/loss,valid/ndcg@10\n0,,0.1\n0,3.0,\n1,,0.2\n1,2.0,\n")
+        paths.append(path)
+    return rows_of(paths)
+
+
+def test_accuracy_against_cost(rows: list) -> None:
+    """The cheap one and the best are on the front, the slower that is no better is not; table and points are the same."""
+    found = cost(rows, "ndcg@10")
+    assert found.cells[0][:3] == ["sasrec", "76.00", "1.0000"]
+    assert {(cells[1], cells[4]) for cells in found.cells} == {("76.00", "yes"), ("2.00", "yes"), ("92.00", "")}
+    assert found.traces[0]["x"] == [2.0, 76.0]
+    assert {(trace["x"][0], trace["y"][0]) for trace in found.traces[1:]} == {(76.0, 1.0), (92.0, 0.5), (2.0, 0.5)}
+
+
+def test_training_curves(rows: list) -> None:
+    found = training(rows)
+    assert [(trace["x"], trace["y"]) for trace in found.traces] == [([1, 2], [0.1, 0.2])] * 2
+    assert found.cells[0] == ["sasrec", "1", "1", "0.1000"]
+
+
+def test_groups_of_users(rows: list) -> None:
+    found = by_group(rows, "ndcg@10", "By length", "length", {"history-q1": "short", "history-q4": "long", "history-q3": "none"})
+    (trace,) = found.traces
+    assert (trace["x"], trace["y"]) == (["short", "long"], [0.4, 0.2])
+    assert found.cells == [["popular", "short", "20", "0.4000"], ["popular", "long", "10", "0.2000"]]
+
+
+def test_a_metric_against_an_option(rows: list) -> None:
+    """A line a model, in the order of the option; rows without it are left out; ``by`` makes a line a value."""
+    found = against(rows, "ndcg@10", Curve("Width", "model.d_model"))
+    (trace,) = found.traces
+    assert (trace["name"], trace["x"], trace["y"]) == ("sasrec", [16, 32], [1.0, 0.5])
+    assert trace["error_y"]["array"][1] > 0
+    by = against(rows, "ndcg@10", Curve("Width", "model.d_model", by="loss"))
+    assert by.traces[0]["name"] == "loss=cross_entropy"
+    assert against(rows, "ndcg@10", Curve("Rounds", "model.n_rounds")) is None
+    assert option(rows[0], "objective") == "score"
+
+
+def test_names_are_text(rows: list) -> None:
+    """Plotly reads tags in names: they are escaped."""
+    from dataclasses import replace
+
+    odd = [replace(rows[0], label="<a href='javascript:alert(1)'>x</a>")]
+    for found in (cost(odd, "ndcg@10"), training(odd)):
+        assert "<a" not in str(found.traces)
+        assert found.cells[0][0].startswith("<a")  # the table's text is escaped by the page
+
+
+def test_plotly_accepts_every_figure(rows: list) -> None:
+    """Its own classes check names and values of every property."""
+    graph_objects = pytest.importorskip("plotly.graph_objects")
+    found = figures(rows, [Curve("Width", "model.d_model")])
+    assert [figure.title for figure in found] == ["Accuracy against cost", "Training", "By length of history", "Width"]
+    for figure in found:
+        assert len(graph_objects.Figure({"data": figure.traces, "layout": figure.layout}).data) == len(figure.traces)
+        assert all(len(cells) == len(figure.columns) for cells in figure.cells)

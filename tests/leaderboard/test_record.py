@@ -1,0 +1,87 @@
+"""Records: what a run has written is read without its model, and damage is named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from recpref.leaderboard.record import found, recorded
+
+
+def test_a_record_by_hand(make_run) -> None:
+    """The plan, the measured values and the users' are those that were written."""
+    path = make_run("model=sasrec", seed=3, values=[1, 0, 0.5], epochs=4)
+    record = recorded(path)
+    assert (record.plan.model.name, record.plan.seed, record.written.facts.n_items) == ("sasrec", 3, 40)
+    assert record.per_user["ndcg@10"].to_dict() == {"u0": 1, "u1": 0, "u2": 0.5}
+    assert not record.interrupted
+    assert record.environment["device"] == "cpu"
+    assert list(record.curve.columns) == ["epoch"]
+    assert len(record.curve) == 0
+
+
+def test_the_curve_of_a_training_that_was_continued(make_run) -> None:
+    """Epochs count from 1; what was logged in two rows is one, and an epoch that was logged twice counts as in the later log."""
+    path = make_run("model=sasrec", epochs=3)
+    for name, text in (
+        ("logs", "epoch,train/loss,valid/ndcg@10\n0,,0.1\n0,3.0,\n1,,0.2\n1,2.0,\n"),
+        ("logs-2", "epoch,train/loss,valid/ndcg@10\n1,,0.25\n1,1.5,\n2,,0.3\n"),
+    ):
+        (path / name).mkdir()
+        (path / name / "metrics.csv").write_text(text)
+    curve = recorded(path).curve
+    assert curve["epoch"].tolist() == [1, 2, 3]
+    assert curve["valid/ndcg@10"].tolist() == [0.1, 0.25, 0.3]
+    assert curve["train/loss"].tolist()[:2] == [3.0, 1.5]
+
+
+def test_an_interrupted_run_says_so(make_run) -> None:
+    assert recorded(make_run("model=sasrec", metrics={"train/interrupted": True})).interrupted
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "environment.json", "per_user.parquet"])
+def test_damage_names_the_file(make_run, name: str) -> None:
+    path = make_run()
+    (path / name).write_text('{"test/ndcg@10": 0.')
+    with pytest.raises(ValueError, match=f"{name} is damaged"):
+        recorded(path)
+    (path / name).unlink()
+    with pytest.raises(ValueError, match=f"is damaged: it lacks {name}; remove it"):
+        recorded(path)
+
+
+def test_other_damage(make_run, tmp_path: Path) -> None:
+    path = make_run()
+    (path / "metrics.json").write_text("[1, 2]")
+    with pytest.raises(ValueError, match=r"metrics.json is damaged: it holds no table"):
+        recorded(path)
+    (path / "experiment.yaml").write_text("format: 9\n")
+    (path / "metrics.json").write_text(json.dumps({}))
+    with pytest.raises(ValueError, match="has format 9"):
+        recorded(path)
+    with pytest.raises(FileNotFoundError, match="is not a run"):
+        recorded(tmp_path)
+
+
+def test_damaged_logs(make_run) -> None:
+    path = make_run("model=sasrec", epochs=1)
+    (path / "logs").mkdir()
+    (path / "logs" / "metrics.csv").write_text('epoch\n"0')
+    with pytest.raises(ValueError, match="logs is damaged"):
+        _ = recorded(path).curve
+
+
+def test_runs_are_found_under_a_folder_and_by_the_beginning_of_their_names(make_run, tmp_path: Path) -> None:
+    """A run, all seeds of one, a folder of many; what is hidden is being made, and is none."""
+    first, second = make_run(seed=1), make_run(seed=2)
+    other = make_run("model=sasrec", epochs=1)
+    hidden = first.with_name(f".{first.name}.partial")
+    hidden.mkdir()
+    (hidden / "experiment.yaml").write_text("")
+    assert found(first) == [first]
+    assert found(first.with_name(first.name.removesuffix("-s1"))) == [first, second]
+    assert set(found(tmp_path / "runs")) == {first, second, other}
+    with pytest.raises(FileNotFoundError, match="no run is at or under"):
+        found(tmp_path / "nowhere")

@@ -1,0 +1,96 @@
+"""Rows: seeds of one plan together, means and intervals by hand, costs, and what was asked for in vain."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from recpref.leaderboard.rows import PLANNED, rows_of, user_values
+from recpref.significance import interval
+
+
+def test_two_seeds_are_one_row_by_hand(make_run) -> None:
+    """Users 1 0 0 1 and 1 1 0 0: user means 1 .5 0 .5, the mean .5, seeds' means .5 and .5; costs are means, memory the largest."""
+    paths = [make_run(seed=1, values=[1, 0, 0, 1]), make_run(seed=2, values=[1, 1, 0, 0], environment={"seconds_per_1000": 1.5})]
+    (row,) = rows_of(paths)
+    assert row.seeds == (1, 2)
+    assert row.means == {"hr@10": 0.5, "ndcg@10": 0.5, "ndcg@5": 0.5}
+    assert row.by_seed["ndcg@10"] == [0.5, 0.5]
+    assert (row.low["ndcg@10"], row.high["ndcg@10"]) == interval(pd.Series([1, 0.5, 0, 0.5]).to_numpy())
+    assert row.low["ndcg@10"] < 0.5 < row.high["ndcg@10"]
+    assert row.values("hr@10").to_dict() == {"u0": 1, "u1": 0.5, "u2": 0, "u3": 0.5}
+    assert (row.cost.train_seconds, row.cost.seconds_per_1000, row.cost.peak_memory_mib) == (2.0, 1.0, 102.0)
+    assert (row.cost.parameters, row.cost.threads, row.cost.device, row.cost.commit) == (7, 1, "cpu", "abc")
+    assert (row.n_users, row.headline, row.trained) == (4, "ndcg@10", False)
+    assert row.protocol == "leave_one_out, full ranking, seen items filtered"
+
+
+def test_a_run_counts_once(make_run) -> None:
+    path = make_run()
+    (row,) = rows_of([path, path])
+    assert row.seeds == (1,)
+
+
+def test_other_plans_and_data_are_other_rows(make_run) -> None:
+    """The best first among those that compare; another cut-off of the split is another protocol."""
+    low, high = make_run(mean=0.1), make_run("model=markov", mean=0.9)
+    elsewhere = make_run("model=popular", "split.valid_users=9")
+    rows = rows_of([low, high, elsewhere])
+    assert [row.paths[0] for row in rows] == [high, low, elsewhere]
+    assert rows[2].protocol == "leave_one_out, valid_users=9, full ranking, seen items filtered"
+
+
+def test_what_a_suite_says_is_in_the_rows(make_run) -> None:
+    """Its name of a model, and seeds that are missing."""
+    paths = [make_run(seed=2)]
+    digest = paths[0].name.removesuffix("-s2")
+    (row,) = rows_of(paths, labels={digest: "most popular"}, wanted={digest: [1, 2, 3]})
+    assert (row.label, row.missing, row.plan.model.name) == ("most popular", (1, 3), "popular")
+
+
+def test_devices_and_commits_that_differ_are_all_said(make_run) -> None:
+    (row,) = rows_of([make_run(seed=1), make_run(seed=2, environment={"device": "gpu", "commit": "abd+"})])
+    assert (row.cost.device, row.cost.commit) == ("cpu; gpu", "abc; abd+")
+
+
+def test_what_is_planned_comes_from_the_metrics(make_run) -> None:
+    """A module that reports m@10 or the calls of a language model has its column already; others are empty."""
+    (row,) = rows_of([make_run(metrics={"test/m@10": 0.4, "llm/calls": 12, "test/coverage@10": 0.2})])
+    assert row.aspects[PLANNED["m_at_k"]] == 0.4
+    assert row.aspects[PLANNED["llm_calls"]] == 12
+    assert row.aspects["test/coverage@10"] == 0.2
+    assert PLANNED["steering"] not in row.aspects
+
+
+def test_a_trained_model_has_epochs_and_a_budget(make_run) -> None:
+    paths = [
+        make_run("model=sasrec", "trainer.max_epochs=5", seed=seed, epochs=5, metrics={"train/underfit": seed == 1}) for seed in (1, 2)
+    ]
+    (row,) = rows_of(paths)
+    assert row.trained
+    assert (row.cost.epochs, row.cost.underfit) == (5, 1)
+    assert row.budget == "reduced: max_epochs=5 of 400"
+    assert row.options == ["trainer.max_epochs=5"]
+
+
+def test_the_headline_is_the_nearest_to_ten(make_run) -> None:
+    path = make_run()
+    frame = pd.read_parquet(path / "per_user.parquet")
+    frame.drop(columns="ndcg@10").assign(**{"ndcg@20": 0.0}).to_parquet(path / "per_user.parquet")
+    (row,) = rows_of([path])
+    assert row.headline == "ndcg@5"
+
+
+def test_seeds_with_other_users_are_refused(make_run) -> None:
+    paths = (make_run(seed=1, values=[1, 0]), make_run(seed=2, values=[1, 0, 0]))
+    with pytest.raises(ValueError, match="has other users than"):
+        user_values(paths, "hr@10")
+
+
+def test_an_interrupted_run_is_no_result(make_run) -> None:
+    with pytest.raises(ValueError, match="was interrupted before its end"):
+        rows_of([make_run("model=sasrec", metrics={"train/interrupted": True})])
+
+
+def test_nothing_gives_nothing() -> None:
+    assert rows_of([]) == []

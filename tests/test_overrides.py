@@ -1,0 +1,37 @@
+"""Overrides by hand, and what is none."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from recpref.overrides import chosen
+
+
+def test_overrides_by_hand() -> None:
+    """The last of one key wins; a value may hold an equals sign; what it means is not looked at."""
+    assert chosen(["model=sasrec", "model.d_model=64", "model.d_model=128", "data=a=b.csv"]) == {
+        "model": "sasrec",
+        "model.d_model": "128",
+        "data": "a=b.csv",
+    }
+    assert chosen([]) == {}
+
+
+@pytest.mark.parametrize("text", ["verbose", "=3", "+model=x", "~model=x", ""])
+def test_what_is_no_override(text: str) -> None:
+    with pytest.raises(ValueError, match="is not of the form key=value"):
+        chosen([text])
+
+
+def test_nothing_is_interpolated() -> None:
+    with pytest.raises(ValueError, match="values are not interpolated"):
+        chosen(["out=${oc.env:HOME}"])
+
+
+def test_nothing_heavy_is_imported_for_them() -> None:
+    """Nor for a suite, until its first run has begun."""
+    code = "import sys, recpref.leaderboard.pool, recpref.benchmark; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
