@@ -9,6 +9,7 @@ Every other key=value is fixed for all trials. The test split is never asked: ru
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +55,8 @@ def tune(arguments: list[str]) -> None:
 
 
 def _tune(asked: Asked, wanted: dict[str, str], pairs: dict[str, str], arguments: list[str]) -> None:
+    if importlib.util.find_spec("optuna") is None:
+        raise ValueError("tuning needs Optuna; pip install 'recpref[tune]'")
     from recpref.composition import compose
     from recpref.experiment import opened as data_of
     from recpref.tuning import report, study
