@@ -35,7 +35,7 @@ PLAIN: dict[str, Any] = {
     "start": "none",
 }
 RECIPES = ("default", "published")
-BASE = "base"  # where training starts from: the base of the model, trained first
+BASE, SELF = "base", "self"  # where training starts from: the base of the model, or the same plan, trained first
 TRAINER = {  # where our defaults differ from Lightning's
     "max_epochs": 400,
     "devices": 1,
@@ -98,6 +98,8 @@ def compose(overrides: Iterable[str]) -> Plan:
         components.find("beyond", name)
     parts = {kind: Part(pairs[kind], content[kind]) for kind in kinds}
     plan = Plan(**{**general, **content, **parts, "data": DataPart(pairs.get("data"), content["data"])})
+    if plan.start == SELF:
+        return replace(plan, before=replace(plan, start="none", refit=False))
     if plan.start == BASE and plan.base is None:
         raise ValueError(f"start={BASE} trains what a model wraps, and model={plan.model.name} wraps nothing; say none, or a run's folder")
     return replace(plan, before=compose(before(user, pairs))) if plan.start == BASE else plan

@@ -128,6 +128,17 @@ def test_one_command_trains_the_base_and_then_all(data: Interactions, tmp_path: 
     assert len(list(tmp_path.glob("toy/*/*"))) == 3
 
 
+def test_the_control_is_one_command_too(data: Interactions, tmp_path: Path) -> None:
+    """start=self trains the plan itself first, as the run that it is alone, and then goes on from there: what naming that run does."""
+    run = recpref.fit(*SASREC, "start=self", f"out={tmp_path}", data=data)
+    first, second = sorted(tmp_path.glob("toy/sasrec/*"), key=lambda path: path != Path(run.experiment.start))
+    assert second == run.path
+    assert Run.load(first).experiment.start == "none"
+    named = recpref.fit(*SASREC, f"start={first}", f"out={tmp_path / 'named'}", data=data)
+    assert named.path.name == run.path.name
+    assert equal(weights(named), weights(run))
+
+
 @pytest.mark.usefixtures("unchecked")
 def test_two_stages_take_no_random_numbers_of_the_caller(data: Interactions, tmp_path: Path) -> None:
     before = torch.get_rng_state()
