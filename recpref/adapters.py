@@ -85,8 +85,8 @@ class ItemAdapter(nn.Module):
         mean, mass = logits.softmax(2) @ list_BKD, logits.logsumexp(2, keepdim=True)
         if earlier is None:
             return Reading(mean, mass)
-        share = torch.sigmoid(mass - earlier.mass)
-        return Reading(earlier.mean + share * (mean - earlier.mean), torch.logaddexp(earlier.mass, mass))
+        share = torch.sigmoid(mass - earlier.mass).to(mean.dtype)  # which is a half one under mixed precision
+        return Reading(torch.lerp(earlier.mean, mean, share), torch.logaddexp(earlier.mass, mass))
 
     def forward(self, x: Float[Tensor, "B L D"], reading: Reading) -> Float[Tensor, "B L D"]:
         return self.norm(x + self.dropout(reading.mean), x)
