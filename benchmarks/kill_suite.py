@@ -96,9 +96,14 @@ def main() -> None:
         left, right = (
             pd.read_parquet(folder / out / "suite-suite" / "leaderboard.parquet").drop(columns=MEASURED) for out in ("killed", "whole")
         )
-        same = left.equals(right)
-        print(f"{done} kills in {took:.0f} s; finished runs lost or made twice: {lost}; rows: {len(left)}; tables identical: {same}")
-        sys.exit(not same or bool(lost))
+        other = [
+            name
+            for name in left.columns.union(right.columns)
+            if name not in left or name not in right or not left[name].equals(right[name])
+        ]
+        told = f"tables identical: {not other}" + (f", but for {', '.join(other)}" if other else "")
+        print(f"{done} kills in {took:.0f} s; finished runs lost or made twice: {lost}; rows: {len(left)}; {told}")
+        sys.exit(bool(other) or bool(lost))
 
 
 if __name__ == "__main__":
