@@ -50,7 +50,9 @@ def generated(path: Path) -> None:
 
 def start(folder: Path, out: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "recpref.benchmark", "suite=suite.toml", "workers=2", f"out={out}"]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process.stdout.readline()  # says how many there are: from now on it works
+    return process
 
 
 def finished(folder: Path) -> dict[Path, int]:
@@ -65,7 +67,7 @@ def killed(folder: Path, kills: int) -> tuple[int, int]:
     process = start(folder, "killed")
     while True:
         try:
-            process.wait(timeout=None if done >= kills else rng.uniform(8, 25))
+            process.wait(timeout=None if done >= kills else rng.uniform(0, 20))
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -77,7 +79,7 @@ def killed(folder: Path, kills: int) -> tuple[int, int]:
         if process.returncode == 0:
             return done, lost
         if process.returncode != -9:
-            raise SystemExit(f"the suite failed: {process.stderr.read()}")
+            raise SystemExit(f"the suite failed: {process.stdout.read()}")
         process = start(folder, "killed")
 
 
@@ -94,9 +96,14 @@ def main() -> None:
         left, right = (
             pd.read_parquet(folder / out / "suite-suite" / "leaderboard.parquet").drop(columns=MEASURED) for out in ("killed", "whole")
         )
-        same = left.equals(right)
-        print(f"{done} kills in {took:.0f} s; finished runs lost or made twice: {lost}; rows: {len(left)}; tables identical: {same}")
-        sys.exit(not same or bool(lost))
+        other = [
+            name
+            for name in left.columns.union(right.columns)
+            if name not in left or name not in right or not left[name].equals(right[name])
+        ]
+        told = f"tables identical: {not other}" + (f", but for {', '.join(other)}" if other else "")
+        print(f"{done} kills in {took:.0f} s; finished runs lost or made twice: {lost}; rows: {len(left)}; {told}")
+        sys.exit(bool(other) or bool(lost))
 
 
 if __name__ == "__main__":
