@@ -181,3 +181,34 @@ def test_the_control_has_no_flips_to_learn(tmp_path):
     nbpo = ("objective=nbpo", "objective.by=[]", "objective.prior=0.25", "sampler=uniform", "sampler.n_negatives=3")
     run = recpref.fit("model=sasrec", *FEW, *nbpo, f"out={tmp_path}", data=DATA)
     assert run.experiment.objective.options["by"] == []
+
+
+@pytest.mark.usefixtures("unchecked")  # a stand-in for a model
+def test_it_trains_a_model_in_rounds(tmp_path):
+    """Every round's loss counts, with the weight of the round, and flips are asked of each round's state."""
+    shape = ("base=sasrec", "base.d_model=8", "base.n_layers=1", "base.max_len=8", "model.n_rounds=2", "model.per_round=2")
+    short = ("trainer.max_epochs=2", "stopping.every=1", "loader.batch_size=4", "logger=csv", "stopping.k=2")
+    nbpo = ("objective=nbpo", "objective.warmup_epochs=0", "sampler=uniform", "sampler.n_negatives=3")
+    run = recpref.fit("model=ada_retrieval", *shape, *short, *nbpo, f"out={tmp_path}", data=DATA)
+    assert run.objective_state["flips.by_level"].item() != 0
+    rounds = run.model.train().rounds_at(BATCH.history, torch.tensor([[False, False, False, True]] * 2))
+    (first, one), (second, two) = rounds
+    assert (first, second) == (1.0, 0.3)
+    sampled = Batch(BATCH.history, torch.tensor([[0, 0, 0, 5], [0, 0, 0, 7]]))
+    nbpo = objective(by=(), prior=0.2)
+
+    class Rounds:
+        """The same two states, whatever dropout would make of them."""
+
+        def rounds_at(self, history, where):
+            yield from ((first, one), (second, two))
+
+        def table(self):
+            return run.model.table()
+
+    total, count, _ = nbpo(Rounds(), sampled, step())
+    drawn = sampler()(sampled, step().rng)
+    flips = torch.full((2, 5), logit(0.2))
+    expected = nbpo.values(run.model, one, flips, drawn).sum() + 0.3 * nbpo.values(run.model, two, flips, drawn).sum()
+    assert count == 2
+    torch.testing.assert_close(total, expected)
