@@ -36,6 +36,8 @@ def table(rows: pd.DataFrame) -> str:
     """Markdown: a row for each world and variant."""
     lines = ["| world | variant | " + " | ".join(COLUMNS) + " | posterior over best constant |", "|---" * (len(COLUMNS) + 3) + "|"]
     for (by, share), place in rows.groupby(["by", "share"], sort=False):
+        if not place.variant.str.startswith(CONSTANT).any():
+            continue  # not far enough yet
         for variant, some in place.groupby("variant", sort=False):
             cells = [_cell(*interval(some[column])) for column in COLUMNS]
             gain = interval(gains(place, str(variant), "ndcg_posterior"))
@@ -48,21 +50,27 @@ def _cell(mean: float, half: float) -> str:
 
 
 def picture(rows: pd.DataFrame, file: Path) -> None:
-    """NDCG by the posterior, and the AUC of flips, against the share that is hidden; a panel for who hides."""
+    """By how much each variant's posterior beats the best constant, and how well its flips know who hides: a panel for who hides, a colour
+    for each share."""
     from matplotlib.figure import Figure
 
-    worlds = ["random", "popularity", "user"]
-    figure = Figure(figsize=(12, 7), layout="constrained")
-    panels = figure.subplots(2, len(worlds), sharey="row", sharex=True)
-    for line, column in enumerate(("ndcg_posterior", "flip_auc")):
+    worlds, shares = ["random", "popularity", "user"], sorted(rows.share.unique())
+    variants = list(rows.variant.unique())[::-1]
+    figure = Figure(figsize=(12, 8), layout="constrained")
+    panels = figure.subplots(2, len(worlds), sharey=True, sharex="row")
+    for line, (name, mark) in enumerate((("NDCG@20 above the best constant", 0.0), ("AUC of flips, hidden against observed", 0.7))):
         for panel, by in zip(panels[line], worlds, strict=True):
-            for variant, some in rows[rows.by == by].groupby("variant", sort=False):
-                points = [(share, *interval(of[column])) for share, of in some.groupby("share")]
-                share, mean, half = zip(*points, strict=True)
-                if not np.isnan(mean).all() and np.nanstd(mean) + line > 0:
-                    panel.errorbar(share, mean, yerr=half, label=variant, marker=".", capsize=2)
-            panel.set(title=f"hidden by {by}" if by != "random" else "hidden at random", xlabel="share hidden")
-        panels[line][0].set_ylabel(column)
-    panels[1][0].axhline(0.7, color="tab:gray", linestyle=":")
-    panels[0][-1].legend(fontsize="small", bbox_to_anchor=(1, 1), loc="upper left")
-    figure.savefig(file, dpi=120)
+            for number, share in enumerate(shares):
+                place = rows[(rows.by == by) & (rows.share == share)]
+                if not place.variant.str.startswith(CONSTANT).any():
+                    continue
+                found = [interval(gains(place, v, "ndcg_posterior") if line == 0 else place[place.variant == v].flip_auc) for v in variants]
+                mean, half = zip(*found, strict=True)
+                height = np.arange(len(variants)) + 0.2 * (number - (len(shares) - 1) / 2)
+                panel.errorbar(mean, height, xerr=half, fmt="o", capsize=2, label=f"{share:.0%} hidden", color=f"C{number}")
+            panel.axvline(mark, color="tab:gray", linestyle=":")
+            panel.set(title="hidden at random" if by == "random" else f"hidden by {by}", xlabel=name)
+            panel.set_yticks(range(len(variants)), variants)
+        panels[line][0].set_xlim(*((-0.12, 0.12) if line == 0 else (0.4, 1.0)))
+    panels[0][0].legend(fontsize="small", loc="lower left")
+    figure.savefig(file, dpi=110)
