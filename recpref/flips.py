@@ -27,6 +27,7 @@ from recpref.noise import logit
 from recpref.suggest import unknown
 
 Source = Literal["level", "popularity", "activity", "item", "user", "state", "sampling"]
+WORTH_GATHERING = 16  # items of the catalogue for each candidate
 STD = 0.1  # of the initial state and item vectors: small, but a product of two zeros would never move
 
 
@@ -87,9 +88,15 @@ class Flips(nn.Module):
         if self.by_user is not None:
             total = total + self.by_user[user][:, None]
         if "state" in self.by:
-            vectors = self.items(items).expand(len(user), -1, -1)
-            total = total + torch.einsum("md,mcd->mc", self.project(h_MD.detach()), vectors)
+            total = total + self._by_state(self.project(h_MD.detach()), items)
         return total
+
+    def _by_state(self, p_MD: Float[Tensor, "M D"], items: Int[Tensor, "#M C"]) -> Float[Tensor, "M C"]:
+        """Inner products with the items' vectors: gathered, unless the catalogue is so small that all of it is cheaper."""
+        rows = items.expand(len(p_MD), -1)
+        if self.items.num_embeddings <= WORTH_GATHERING * items.shape[1]:
+            return (p_MD @ self.items.weight.T).gather(1, rows)
+        return torch.einsum("md,mcd->mc", p_MD, self.items(rows))
 
 
 def _standardised(counts: np.ndarray) -> np.ndarray:

@@ -70,6 +70,6 @@ def auc(higher: Float[Tensor, " n"], lower: Float[Tensor, " m"]) -> float:
     """The chance that one of ``higher`` exceeds one of ``lower``, ties counting half; NaN where either is empty."""
     if not len(higher) or not len(lower):
         return float("nan")
-    ordered = lower.sort().values
+    ordered, higher = lower.sort().values, higher.contiguous()
     below = torch.searchsorted(ordered, higher) + torch.searchsorted(ordered, higher, right=True)
     return float(below.double().mean() / (2 * len(ordered)))

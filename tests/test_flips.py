@@ -75,6 +75,14 @@ def test_the_state_part_is_an_inner_product_and_moves_no_encoder():
     assert head.project.weight.grad.abs().sum() > 0
 
 
+def test_a_large_catalogue_is_gathered_to_the_same_numbers():
+    torch.manual_seed(0)
+    head = Flips(100, 2, 4, by=("state",), prior=0.5, d_flip=3)
+    h, user = torch.randn(2, 4), torch.tensor([1, 2])
+    few, many = torch.tensor([[5, 100], [7, 1]]), torch.arange(1, 101).expand(2, -1)
+    torch.testing.assert_close(head(h, user, few), head(h, user, many).gather(1, few - 1))
+
+
 def test_shared_candidates_are_those_of_every_row():
     head = flips(*ALL)
     h, user, items = torch.randn(2, 4), torch.tensor([1, 2]), torch.tensor([[1, 3]])
