@@ -106,7 +106,7 @@ def _print(found: Any, place: Path, fixed: list[str]) -> None:
     frame = report.trials_of(found)
     best = frame[frame.state == "complete"].nlargest(5, "ndcg")
     names = [name for name in frame.columns if "." in name]
-    rows = [[f"{number}", f"{value:.4f}", *map(_short, rest)] for number, value, *rest in best[["number", "ndcg", *names]].to_numpy()]
+    rows = [[f"{int(number)}", f"{value:.4f}", *map(_short, rest)] for number, value, *rest in best[["number", "ndcg", *names]].to_numpy()]
     console.table("best trials, by validation NDCG", ["trial", "NDCG", *names], rows)
     counts = frame.state.value_counts()
     print(
