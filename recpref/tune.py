@@ -109,9 +109,8 @@ def _print(found: Any, place: Path, fixed: list[str]) -> None:
     rows = [[f"{int(number)}", f"{value:.4f}", *map(_short, rest)] for number, value, *rest in best[["number", "ndcg", *names]].to_numpy()]
     console.table("best trials, by validation NDCG", ["trial", "NDCG", *names], rows)
     counts = frame.state.value_counts()
-    print(
-        ", ".join(f"{count} {state}" for state, count in counts.items()), f"\nbest: {report.best_command(found, fixed)}\nsaved in {place}"
-    )
+    print(", ".join(f"{count} {state}" for state, count in counts.items()))
+    print(f"best: {report.best_command(found, fixed)}\nsaved in {place}")
 
 
 def _short(value: Any) -> str:

@@ -61,4 +61,4 @@ class EASE(nn.Module):
     @staticmethod
     def space() -> list[str]:
         """What a search may vary."""
-        return ["model.l2=10..3000 log"]
+        return ["model.l2=10.0..3000.0 log"]

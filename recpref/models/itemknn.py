@@ -67,4 +67,4 @@ class ItemKNN(nn.Module):
     @staticmethod
     def space() -> list[str]:
         """What a search may vary."""
-        return ["model.n_neighbours=20..500 log", "model.shrink=1..300 log"]
+        return ["model.n_neighbours=20..500 log", "model.shrink=1.0..300.0 log"]

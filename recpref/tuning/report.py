@@ -76,7 +76,9 @@ def _figures(study: optuna.Study) -> list[str]:
     """What can be drawn of so many trials; plotly's script comes once, inside the page."""
     from optuna import visualization
 
-    drawn: list[Callable[[Any], Any]] = [visualization.plot_optimization_history, visualization.plot_intermediate_values]
+    drawn: list[Callable[[Any], Any]] = [visualization.plot_optimization_history]
+    if any(trial.intermediate_values for trial in study.get_trials(deepcopy=False)):
+        drawn.append(visualization.plot_intermediate_values)
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(complete) > 1 and len({trial.value for trial in complete}) > 1:
         drawn += [visualization.plot_param_importances, visualization.plot_slice, visualization.plot_parallel_coordinate]
