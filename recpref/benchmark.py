@@ -11,6 +11,7 @@ every run leaderboard.csv, .parquet, .md and .html are written to OUT/suite-NAME
 
 from __future__ import annotations
 
+import gc
 import re
 import shlex
 from pathlib import Path
@@ -254,4 +255,7 @@ def _number(key: str, text: str) -> int:
 
 
 if __name__ == "__main__":
-    console.main(benchmark)
+    try:
+        console.main(benchmark)
+    finally:
+        gc.freeze()  # what ends with its process need not be collected first, which would take seconds
