@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-MEASURED = ["train_seconds", "seconds_per_1000", "peak_memory_mib", "runs"]
+MEASURED = ["train_seconds", "seconds_per_1000", "peak_memory_mib", "threads", "runs"]
 SMALL = ", ".join(
     f'"{option}"'
     for option in (

@@ -22,7 +22,7 @@ from recpref.benchmark import benchmark
 
 ROOT = Path(recpref.__file__).parents[1]
 Verb = Callable[..., "tuple[str, str]"]
-MEASURED = ["train_seconds", "seconds_per_1000", "peak_memory_mib", "runs"]  # all that two runs of one suite may differ in
+MEASURED = ["train_seconds", "seconds_per_1000", "peak_memory_mib", "threads", "runs"]  # all that two runs of one suite may differ in
 TINY = 'model.d_model=8", "model.n_layers=1", "model.n_heads=1", "model.max_len=10", "loader.batch_size=8", "stopping.every=1'
 SUITE = f"""
 title = "Tiny"

@@ -8,11 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pandas as pd
-from optuna.trial import TrialState
 
-from recpref.tuning.study import FINISHED, finished
+from recpref.tuning.study import finished
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -33,7 +31,7 @@ td, th {{ padding: .2rem .6rem; border: 1px solid #8888; text-align: right }}
 """
 
 
-def trials_of(study: optuna.Study) -> pd.DataFrame:
+def trials_of(study: Any) -> pd.DataFrame:
     """A row a trial: ``number``, ``state``, ``ndcg`` on validation, ``best_epoch``, ``seconds``, a column a dimension, ``error``."""
     rows = []
     for trial in study.get_trials(deepcopy=False):
@@ -44,18 +42,23 @@ def trials_of(study: optuna.Study) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def best_command(study: optuna.Study, fixed: list[str]) -> str:
+def _ended(study: Any) -> list[Any]:
+    """The trials that ran to their end."""
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
+
+
+def best_command(study: Any, fixed: list[str]) -> str:
     """The experiment of the best trial, to be run: seeds and test are for it alone. Raises: ValueError where no trial ended."""
-    if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+    if not _ended(study):
         raise ValueError("no trial has ended yet, so there is no best one")
     return shlex.join(["python", "-m", "recpref.train", *fixed, *study.best_trial.user_attrs["overrides"]])
 
 
-def write_report(study: optuna.Study, place: Path, *, title: str, fixed: list[str]) -> None:
+def write_report(study: Any, place: Path, *, title: str, fixed: list[str]) -> None:
     """``study.html``, ``trials.csv`` and, once a trial has ended, ``best.sh`` in ``place``."""
     frame = trials_of(study)
     frame.to_csv(place / "trials.csv", index=False)
-    ended = bool(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+    ended = bool(_ended(study))
     command = best_command(study, fixed) if ended else "no trial has ended yet"
     if ended:
         (place / "best.sh").write_text(f"#!/bin/sh\n# validation NDCG {study.best_value:.4f}, trial {study.best_trial.number}\n{command}\n")
@@ -72,17 +75,17 @@ def write_report(study: optuna.Study, place: Path, *, title: str, fixed: list[st
     partial.replace(place / "study.html")
 
 
-def _figures(study: optuna.Study) -> list[str]:
+def _figures(study: Any) -> list[str]:
     """What can be drawn of so many trials; plotly's script comes once, inside the page."""
     from optuna import visualization
 
     drawn: list[Callable[[Any], Any]] = [visualization.plot_optimization_history]
     if any(trial.intermediate_values for trial in study.get_trials(deepcopy=False)):
         drawn.append(visualization.plot_intermediate_values)
-    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    complete = _ended(study)
     if len(complete) > 1 and len({trial.value for trial in complete}) > 1:
         drawn += [visualization.plot_param_importances, visualization.plot_slice, visualization.plot_parallel_coordinate]
-    if not study.get_trials(deepcopy=False, states=FINISHED):
+    if not finished(study):
         return []
     figures = [draw(study).update_layout(template="plotly", autosize=True) for draw in drawn]
     return [figure.to_html(full_html=False, include_plotlyjs=index == 0) for index, figure in enumerate(figures)]

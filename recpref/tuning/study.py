@@ -6,15 +6,10 @@ import warnings
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import optuna
-from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
-from optuna.trial import TrialState
-
 from recpref.tuning.space import text_of
 from recpref.tuning.trial import Problem
 
 HEARTBEAT = 10  # seconds; a trial that has been silent for four of them belonged to a worker that was killed
-FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 NAME = "recpref"
 
 
@@ -28,6 +23,8 @@ class Search(NamedTuple):
 
     def __call__(self, worker: int) -> tuple[Any, Any]:
         """The sampler of a worker, and the pruner."""
+        import optuna
+
         seed = 1000 * self.seed + worker
         found = {"tpe": optuna.samplers.TPESampler, "gp": optuna.samplers.GPSampler, "random": optuna.samplers.RandomSampler}
         pruner = (
@@ -36,11 +33,13 @@ class Search(NamedTuple):
         return found[self.by](seed=seed), pruner
 
 
-def storage(url: str) -> RDBStorage:
+def storage(url: str) -> Any:
     """A data base that knows which trials are alive; those of a killed worker are tried again with the same values.
 
     Raises: ValueError where there is none at that address.
     """
+    from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+
     patient = {"connect_args": {"timeout": 120}} if url.startswith("sqlite") else {}
     try:
         again = RetryHeartbeatStaleTrialCallback()
@@ -50,11 +49,13 @@ def storage(url: str) -> RDBStorage:
         raise ValueError(f"storage={url} cannot be opened: {str(error).splitlines()[0]}") from error
 
 
-def opened(url: str, problem: Problem, search: Search, *, worker: int = 0) -> optuna.Study:
+def opened(url: str, problem: Problem, search: Search, *, worker: int = 0) -> Any:
     """The study at ``url``, made where there is none.
 
     Raises: ValueError where the one that is there has another search space, or other fixed options or data.
     """
+    import optuna
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler, pruner = _quietly(lambda: search(worker))
     study = optuna.create_study(
@@ -74,23 +75,25 @@ def opened(url: str, problem: Problem, search: Search, *, worker: int = 0) -> op
 
 def _quietly(make: Any) -> Any:
     """Without Optuna's notes on what is experimental."""
+    import optuna
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return make()
 
 
-def finished(study: optuna.Study) -> int:
+def finished(study: Any) -> int:
     """How many trials count: those that ended, or were pruned. Who was killed or refused does not."""
-    return len(study.get_trials(deepcopy=False, states=FINISHED))
+    return sum(trial.state.name in ("COMPLETE", "PRUNED") for trial in study.get_trials(deepcopy=False))
 
 
-def work(study: optuna.Study, problem: Problem, n_trials: int, *, shown: bool = False) -> None:
+def work(study: Any, problem: Problem, n_trials: int, *, shown: bool = False) -> None:
     """Trials until the study has ``n_trials``. Ctrl-C gives the trial in hand back to the study, to be tried again, and goes up.
 
     Combinations that no run would take, and trainings that diverge, are recorded as failed; as many of those as there are trials end it.
     """
 
-    def enough(study: optuna.Study, trial: Any) -> None:
+    def enough(study: Any, trial: Any) -> None:
         if finished(study) >= n_trials:
             study.stop()
 
@@ -100,7 +103,7 @@ def work(study: optuna.Study, problem: Problem, n_trials: int, *, shown: bool = 
         study.optimize(_noticed(study, problem), show_progress_bar=shown, **tried)
 
 
-def _noticed(study: optuna.Study, problem: Problem) -> Any:
+def _noticed(study: Any, problem: Problem) -> Any:
     """The problem; where a trial is interrupted, its values are queued again."""
 
     def objective(trial: Any) -> float:

@@ -304,7 +304,7 @@ def test_only_a_model_that_sees_both_sides_can_use_what_comes_after():
     """Item t is a function of item t + 1 alone (the previous one is random): Cloze fills it in, a causal model cannot."""
     torch.manual_seed(0)
     rng = torch.Generator().manual_seed(0)
-    both, causal = (components.find("model", name)(V, **QUICK) for name in ("bert4rec", "sasrec"))
+    both, causal = (components.find("model", name)(V, **options(name, QUICK)) for name in ("bert4rec", "sasrec"))
     for model, mask in ((both, True), (causal, False)):
         optimizer = torch.optim.Adam(model.parameters(), 5e-3)
         for _ in range(150):
