@@ -1,14 +1,12 @@
 """Cross-entropy of the positive against every candidate.
 
-Over the catalogue it is computed in chunks of items that fit into the processor's cache, so that memory does not grow with
-M x V: forward keeps the log of the partition function and backward computes the scores anew. Source of the smoothing:
-Szegedy et al., "Rethinking the Inception architecture" (CVPR 2016), section 7; of the recomputation: Wijmans et al., "Cut
-your losses in large-vocabulary language models" (ICLR 2025).
+Over the catalogue it is computed in chunks of rows that fit into the processor's cache, so that memory does not grow with
+M x V, and the gradients are taken in the same pass. Source of the smoothing: Szegedy et al., "Rethinking the Inception
+architecture" (CVPR 2016), section 7; of the single pass: Hsu et al., "Liger kernel" (2024), section 3.2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -21,8 +19,8 @@ from recpref.types import PAD, Candidates
 
 __all__ = ["CrossEntropy"]
 
-CHUNK = {"cpu": 2**20, "cuda": 2**27}  # scores held at once: 4 MB, a second-level cache; 0.5 GB, which keeps a GPU busy
-FEWEST = 128  # items a chunk, however many rows there are
+CHUNK = {"cpu": 2**20, "cuda": 2**27}  # scores held at once: 4 MB, which stay in a cache; 0.5 GB, which keeps a GPU busy
+FEWEST = 64  # rows a chunk, however many items there are
 
 
 class CrossEntropy:
@@ -59,8 +57,8 @@ class CrossEntropy:
         """The same value and gradients for scores ``h_MD @ table_VD.T + bias_V``, without ever holding them. Units: nats."""
         h_MD, bias_V = (part.to(table_VD.dtype) / self.temperature for part in (h_MD, bias_V))
         scores = (h_MD * F.embedding(positive_M, table_VD)).sum(1) + bias_V[positive_M]
-        chunk = max(FEWEST, CHUNK.get(h_MD.device.type, CHUNK["cpu"]) // max(1, len(h_MD)))
-        values = log_partition(h_MD, table_VD, bias_V, chunk) - scores
+        rows = max(FEWEST, CHUNK.get(h_MD.device.type, CHUNK["cpu"]) // len(table_VD))
+        values = log_partition(h_MD, table_VD, bias_V, rows) - scores
         if not self.label_smoothing:
             return values
         mean = h_MD @ table_VD[PAD + 1 :].mean(0) + bias_V[PAD + 1 :].mean()  # the mean score is the score of the mean item
@@ -68,47 +66,51 @@ class CrossEntropy:
 
 
 def log_partition(
-    h_MD: Float[Tensor, "M D"], table_VD: Float[Tensor, "V1 D"], bias_V: Float[Tensor, " V1"], chunk: int
+    h_MD: Float[Tensor, "M D"], table_VD: Float[Tensor, "V1 D"], bias_V: Float[Tensor, " V1"], rows: int
 ) -> Float[Tensor, " M"]:
-    """``(h_MD @ table_VD.T + bias_V).logsumexp(1)``, holding ``chunk`` columns at a time."""
-    result: Tensor = _LogPartition.apply(h_MD, table_VD, bias_V, chunk)
+    """``(h_MD @ table_VD.T + bias_V).logsumexp(1)``, holding the scores of so many rows at a time."""
+    result: Tensor = _LogPartition.apply(h_MD, table_VD, bias_V, rows)
     return result
 
 
-def _scores(h_MD: Tensor, table_VD: Tensor, bias_V: Tensor, chunk: int) -> Iterator[tuple[slice, Tensor]]:
-    """The scores of one chunk of items after the other; mixed precision would round them."""
-    for start in range(0, len(table_VD), chunk):
-        here = slice(start, start + chunk)
-        with torch.autocast(h_MD.device.type, enabled=False):
-            scores = torch.addmm(bias_V[here], h_MD, table_VD[here].T)
-        yield here, scores
-
-
 class _LogPartition(torch.autograd.Function):
-    """The running maximum and sum of Milakov and Gimelshein (2018), algorithm 3."""
+    """Takes the gradients while the scores are at hand. They hold for rows of equal weight, as those of a mean have, and cost a
+    second pass where backward finds that the weights differ."""
 
     @staticmethod
-    def forward(ctx: Any, h_MD: Tensor, table_VD: Tensor, bias_V: Tensor, chunk: int) -> Tensor:
-        highest = h_MD.new_full((len(h_MD),), torch.finfo(h_MD.dtype).min)  # finite: a chunk may hold PAD alone
-        total = torch.zeros_like(highest)
-        for _, scores in _scores(h_MD, table_VD, bias_V, chunk):
-            higher = torch.maximum(highest, scores.amax(1))
-            total = total * (highest - higher).exp() + scores.sub_(higher[:, None]).exp_().sum(1)
-            highest = higher
-        result = highest + total.log()
-        ctx.save_for_backward(h_MD, table_VD, bias_V, result)
-        ctx.chunk = chunk
+    def forward(ctx: Any, h_MD: Tensor, table_VD: Tensor, bias_V: Tensor, rows: int) -> Tensor:
+        result, *gradients = _sweep(h_MD, table_VD, bias_V, None, rows, learning=any(ctx.needs_input_grad))
+        ctx.save_for_backward(h_MD, table_VD, bias_V, *gradients)
+        ctx.rows = rows
         return result
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_M: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        h_MD, table_VD, bias_V, result = ctx.saved_tensors
-        grad_h, grad_table, grad_bias = torch.zeros_like(h_MD), torch.empty_like(table_VD), torch.empty_like(bias_V)
-        for here, scores in _scores(h_MD, table_VD, bias_V, ctx.chunk):
-            weights = scores.sub_(result[:, None]).exp_().mul_(grad_M[:, None])
-            with torch.autocast(h_MD.device.type, enabled=False):
-                grad_h.addmm_(weights, table_VD[here])
-                torch.mm(weights.T, h_MD, out=grad_table[here])
-            torch.sum(weights, 0, out=grad_bias[here])
+        h_MD, table_VD, bias_V, *gradients = ctx.saved_tensors
+        if len(grad_M) and bool((grad_M == grad_M[0]).all()):
+            grad_h, grad_table, grad_bias = (part * grad_M[0] for part in gradients)
+        else:
+            _, grad_h, grad_table, grad_bias = _sweep(h_MD, table_VD, bias_V, grad_M, ctx.rows, learning=True)
         return grad_h, grad_table, grad_bias, None
+
+
+def _sweep(h_MD: Tensor, table_VD: Tensor, bias_V: Tensor, weight_M: Tensor | None, rows: int, *, learning: bool) -> list[Tensor]:
+    """The log-partition of every row and, if ``learning``, the gradients of their (weighted) sum."""
+    scores = h_MD.new_empty(min(rows, len(h_MD)), len(table_VD))
+    result = h_MD.new_empty(len(h_MD))
+    gradients = [torch.empty_like(h_MD), torch.zeros_like(table_VD), torch.zeros_like(bias_V)] if learning else []
+    with torch.autocast(h_MD.device.type, enabled=False):  # mixed precision would round the scores
+        for start in range(0, len(h_MD), rows):
+            here = slice(start, start + rows)
+            part = h_MD[here]
+            weights = torch.addmm(bias_V, part, table_VD.T, out=scores[: len(part)])
+            highest = weights.amax(1)
+            total = weights.sub_(highest[:, None]).exp_().sum(1)
+            result[here] = highest + total.log()
+            if learning:
+                share = (1 / total if weight_M is None else weight_M[here] / total)[:, None]
+                torch.mul(weights @ table_VD, share, out=gradients[0][here])
+                gradients[1].addmm_(weights.T, part * share)
+                gradients[2].addmv_(weights.T, share[:, 0])
+    return [result, *gradients]

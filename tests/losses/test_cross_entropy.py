@@ -104,6 +104,18 @@ def test_gradients_of_the_chunked_partition_function() -> None:
     assert torch.autograd.gradcheck(values, [part.requires_grad_() for part in (h, table, bias[1:].clone())])
 
 
+@pytest.mark.parametrize("weights", [[1.0, 1.0, 1.0], [0.25, 0.25, 0.25], [1.0, 0.0, 3.0], [0.0, 0.0, 0.0]])
+@pytest.mark.parametrize("rows", [1, 2, 64])
+def test_rows_of_equal_and_of_different_weight_have_the_plain_gradients(weights: list[float], rows: int) -> None:
+    """Equal weights take the gradients of the forward pass, different ones a second pass."""
+    plain, chunked = ([part.clone().requires_grad_() for part in fused_inputs()] for _ in range(2))
+    weight = torch.tensor(weights, dtype=torch.float64)
+    (F.linear(plain[0], plain[1], plain[2]).logsumexp(1) * weight).sum().backward()
+    (log_partition(*chunked, rows) * weight).sum().backward()
+    for expected, found in zip(plain, chunked, strict=True):
+        torch.testing.assert_close(found.grad, expected.grad)
+
+
 @pytest.mark.parametrize("scale", [30.0, 1e3])
 def test_huge_scores_do_not_overflow_in_chunks(scale: float) -> None:
     h, table, bias = (part.float().requires_grad_() for part in fused_inputs(scale))
