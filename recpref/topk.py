@@ -8,6 +8,10 @@ from torch import Tensor
 
 from recpref.types import PAD, Catalogue, History, MultiRound, Query, Ranking, Retriever
 
+HELD = 2**26  # scores held at once: 256 MB
+BLOCK = 32  # neighbouring scores of which first only the highest is looked at
+WIDE = 2**14  # columns from which on that pays
+
 
 class TopK:
     """Exact retrieval. Ties are broken by a seeded permutation of the items, so that a model which
@@ -24,6 +28,8 @@ class TopK:
         self.model, self.needs_time = model, bool(getattr(model, "needs_time", False))
         n_columns = len(model.table()[1]) if isinstance(model, Retriever) else model.n_items + 1
         self.order = torch.randperm(n_columns, generator=torch.Generator().manual_seed(seed))
+        self.place = self.order.argsort()
+        self.held: Tensor | None = None
 
     @torch.inference_mode()
     def recommend(self, query: Query, k: int) -> Ranking:
@@ -35,13 +41,31 @@ class TopK:
             raise ValueError(f"k={k} must be at least 1")
         if isinstance(self.model, MultiRound):
             return self._in_rounds(self.model, query, k)
-        return self._best(_allowed(self.scores(query), query), k)
+        if not isinstance(self.model, Retriever):
+            return self._best(_allowed(self.model.catalogue(query.history), query), k)
+        vectors, bias = self.model.table()
+        state = self.model.state(query.history)
+        rows = max(1, HELD // len(bias))
+        parts = []
+        for start in range(0, max(1, len(state)), rows):
+            here = slice(start, start + rows)
+            scores = self._room(state[here], len(bias))
+            torch.addmm(bias, state[here], vectors.T, out=scores)
+            parts.append(self._best(_allowed(scores, query, here), k))
+        return Ranking(torch.cat([part.items for part in parts]), torch.cat([part.scores for part in parts]))
+
+    def _room(self, state: Float[Tensor, "B D"], n_columns: int) -> Float[Tensor, "B V1"]:
+        """Memory for the scores of a batch: the same for every batch, because fresh memory costs as much as the scores."""
+        size = len(state) * n_columns
+        if self.held is None or self.held.numel() < size or self.held.device != state.device or self.held.dtype != state.dtype:
+            self.held = state.new_empty(size)
+        return self.held[:size].view(len(state), n_columns)
 
     def _in_rounds(self, model: MultiRound, query: Query, k: int) -> Ranking:
         vectors, bias = model.table()
         parts: list[Ranking] = []
         for number, state in enumerate(model.rounds(query.history), 1):
-            scores = _allowed(_finite(torch.addmm(bias, state, vectors.T)), query)
+            scores = _allowed(torch.addmm(bias, state, vectors.T), query)
             for part in parts:
                 scores.scatter_(1, part.items, -torch.inf)
             left = k - sum(part.items.shape[1] for part in parts)
@@ -52,7 +76,7 @@ class TopK:
 
     def scores(self, query: Query, items: Int[Tensor, "B C"] | None = None) -> Float[Tensor, "B C"]:
         """The scores of ``items``, or of the whole catalogue (C = V + 1); in the first round, where there are several."""
-        scores = _finite(self._catalogue(query.history))
+        scores = _known(self._catalogue(query.history))
         return scores if items is None else scores.gather(1, items)
 
     def _catalogue(self, history: History) -> Float[Tensor, "B V1"]:
@@ -62,35 +86,64 @@ class TopK:
         return torch.addmm(bias, self.model.state(history), vectors.T)
 
     def _best(self, scores: Float[Tensor, "B V1"], k: int) -> Ranking:
+        width = min(k, scores.shape[1])
+        values, items = _finite(largest(scores, width + 1))
+        last = values[:, width - 1]
+        # which of several equal scores are among the largest is open: where the last place is tied, sort the whole row
+        tied = (values[:, width:] == last[:, None]).any(1) & (last > -torch.inf)
+        values, items = values[:, :width], items[:, :width]
         order = self.order.to(scores.device)
-        shuffled = scores[:, order]
-        width = min(k, shuffled.shape[1])
-        best = shuffled.topk(width, dim=1)
-        # topk leaves open which of several equal scores it takes: where the last place is tied, sort the whole row
-        tied = (shuffled >= best.values[:, -1:]).sum(1) > width
-        places = best.indices.where(~tied[:, None], 0)
-        places[tied] = shuffled[tied].argsort(dim=1, descending=True, stable=True)[:, :width]
-        places = places.sort(1).values  # then order equal scores by place
-        by_score = shuffled.gather(1, places).argsort(dim=1, descending=True, stable=True)
-        items = order[places.gather(1, by_score)]
-        values = scores.gather(1, items)
+        if bool(tied.any()):
+            shuffled = scores[tied][:, order]
+            places = shuffled.argsort(dim=1, descending=True, stable=True)[:, :width]
+            items[tied] = order[places]
+            values[tied] = shuffled.gather(1, places)
+        first = self.place.to(scores.device)[items].argsort(1)  # then order equal scores by their items' places
+        by_score = first.gather(1, values.gather(1, first).argsort(dim=1, descending=True, stable=True))
+        values, items = values.gather(1, by_score), items.gather(1, by_score)
         items = items.masked_fill(values == -torch.inf, PAD)
         fill = (0, k - width)
         return Ranking(torch.nn.functional.pad(items, fill), torch.nn.functional.pad(values, fill, value=-torch.inf))
 
 
-def _finite(scores: Float[Tensor, "B V1"]) -> Float[Tensor, "B V1"]:
+def largest(scores: Float[Tensor, "B C"], k: int) -> tuple[Float[Tensor, "B K"], Int[Tensor, "B K"]]:
+    """The ``min(k, C)`` largest of each row, highest first, and their columns. Which of several equal ones, is open.
+
+    The largest k lie in the k blocks of the largest maxima; only these are searched in a wide row. The exact values are those of
+    ``scores.topk(k)``, NaN counting as the largest.
+    """
+    rows, columns = scores.shape
+    n_blocks = columns // BLOCK
+    if columns < WIDE or k >= n_blocks:
+        best = scores.topk(min(k, columns), dim=1)
+        return best.values, best.indices
+    blocks = scores[:, : n_blocks * BLOCK].unflatten(1, (n_blocks, BLOCK))
+    chosen = blocks.amax(2).topk(k, dim=1).indices
+    inside = (chosen[:, :, None] * BLOCK + torch.arange(BLOCK, device=scores.device)).flatten(1)
+    rest = torch.arange(n_blocks * BLOCK, columns, device=scores.device).expand(rows, -1)  # too few for a block
+    candidates = torch.cat([inside, rest], 1)
+    best = scores.gather(1, candidates).topk(k, dim=1)
+    return best.values, candidates.gather(1, best.indices)
+
+
+def _finite(best: tuple[Float[Tensor, "B K"], Int[Tensor, "B K"]]) -> tuple[Float[Tensor, "B K"], Int[Tensor, "B K"]]:
+    """What ``largest`` found, if it is no NaN: one NaN among the scores would be the largest."""
+    _known(best[0])
+    return best
+
+
+def _known(scores: Float[Tensor, "B C"]) -> Float[Tensor, "B C"]:
     if bool(scores.isnan().any()):
         raise FloatingPointError("the model returned NaN scores; its training has diverged")
     return scores
 
 
-def _allowed(scores: Float[Tensor, "B V1"], query: Query) -> Float[Tensor, "B V1"]:
-    """The scores, -inf where the query does not want the item. ``scores`` is changed."""
+def _allowed(scores: Float[Tensor, "B V1"], query: Query, rows: slice = slice(None)) -> Float[Tensor, "B V1"]:
+    """The scores of these rows of the query, -inf where it does not want the item. ``scores`` is changed."""
     if query.exclude is not None:
-        scores.scatter_(1, query.exclude, -torch.inf)
+        scores.scatter_(1, query.exclude[rows], -torch.inf)
     if query.candidates is not None:
-        allowed = torch.zeros_like(scores, dtype=torch.bool).scatter_(1, query.candidates, True)
+        allowed = torch.zeros_like(scores, dtype=torch.bool).scatter_(1, query.candidates[rows], True)
         scores.masked_fill_(~allowed, -torch.inf)
     scores[:, PAD] = -torch.inf
     return scores

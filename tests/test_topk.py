@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from recpref import topk
 from recpref.topk import TopK
 from recpref.types import PAD, History, Query, Ranking
 
@@ -258,3 +259,44 @@ def test_nan_in_a_later_round_is_refused() -> None:
     assert topk.recommend(query(1), 2).items.tolist() == [[1, 2]]
     with pytest.raises(FloatingPointError, match="NaN scores"):
         topk.recommend(query(1), 3)
+
+
+@pytest.mark.parametrize("columns", [640, 641, 671, 700])
+@pytest.mark.parametrize("distinct", [3, 50, 10**6])
+def test_blocks_find_what_topk_finds(monkeypatch: pytest.MonkeyPatch, columns: int, distinct: int) -> None:
+    """In wide rows with few or many equal values, some of them -inf, and columns left over after the last block."""
+    monkeypatch.setattr(topk, "WIDE", 1)
+    rng = torch.Generator().manual_seed(columns + distinct)
+    scores = torch.randint(0, distinct, (40, columns), generator=rng).float()
+    scores[torch.rand(scores.shape, generator=rng) < 0.1] = -torch.inf
+    scores[0, :-3] = -torch.inf
+    values, found = topk.largest(scores, 11)
+    assert torch.equal(values, scores.topk(11).values)
+    assert torch.equal(scores.gather(1, found), values)
+    assert all(len(set(row)) == 11 for row in found.tolist())
+
+
+def test_a_nan_is_the_largest_in_blocks_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(topk, "WIDE", 1)
+    scores = torch.zeros(2, 700)
+    scores[1, 333] = torch.nan
+    assert topk.largest(scores, 5)[0].isnan().any(1).tolist() == [False, True]
+
+
+def test_wide_rows_in_little_memory_are_ranked_as_narrow_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks, rows a few at a time in one and the same room, and many ties: the same lists."""
+    scores = torch.randint(0, 400, (9, 900), generator=torch.Generator().manual_seed(0)).float().tolist()
+    asked = query(9, exclude=[[u, 5, 0] for u in range(1, 10)])
+    expected = TopK(Scores(scores)).recommend(asked, 7)
+    monkeypatch.setattr(topk, "WIDE", 1)
+    monkeypatch.setattr(topk, "HELD", 2000)
+    wide = TopK(Scores(scores))
+    found = wide.recommend(asked, 7)
+    assert equal(found, expected)
+    assert wide.held is not None
+    assert wide.held.numel() == 2 * 901
+    assert equal(wide.recommend(asked, 7), expected)
+
+
+def test_nobody_gets_an_empty_list() -> None:
+    assert TopK(Scores([[5, 9, 7]])).recommend(query(0), 2).items.shape == (0, 2)
