@@ -111,6 +111,6 @@ def _sweep(h_MD: Tensor, table_VD: Tensor, bias_V: Tensor, weight_M: Tensor | No
             if learning:
                 share = (1 / total if weight_M is None else weight_M[here] / total)[:, None]
                 torch.mul(weights @ table_VD, share, out=gradients[0][here])
-                gradients[1].addmm_(weights.T, part * share)
+                torch.addmm(gradients[1], weights.T, part * share, out=gradients[1])
                 gradients[2].addmv_(weights.T, share[:, 0])
     return [result, *gradients]
