@@ -1,7 +1,8 @@
-"""python -m recpref.recommend run=runs/... out=recs.parquet [k=10] [data=...] [filter_seen=true] [trust=...]: write recommendations.
+"""python -m recpref.recommend run=runs/... out=recs.parquet [k=10] [data=...] [filter_seen=true] [search=exact]: write recommendations.
 
 Without ``data`` every user of the run's own data is served from the whole history, held-out items included. ``data`` is
-the path of other histories with the same column names. ``out`` ends in .parquet or .csv. ``trust=their.package:Thing`` allows
+the path of other histories with the same column names. ``out`` ends in .parquet or .csv. ``search=hnsw`` or ``ivf`` looks in
+an index of faiss instead of scoring every item, and prints how much of the exact lists it finds. ``trust=their.package:Thing`` allows
 the run of a model that is not recpref's to import it.
 """
 
@@ -26,6 +27,7 @@ class Asked(NamedTuple):
     k: str = "10"
     data: str | None = None
     filter_seen: str = "true"
+    search: str = "exact"
     trust: str | None = None
 
 
@@ -51,16 +53,22 @@ def recommend(arguments: list[str]) -> None:
 def _recommend(asked: Asked, path: Path, out: Path) -> None:
     if out.suffix not in (".parquet", ".csv"):
         raise ValueError(f"out={out} must end in .parquet or .csv")
+    from recpref.approximate import KINDS
+
     k = _number("k", asked.k)
     seen = asked.filter_seen.lower()
     if seen not in ("true", "false"):
         raise ValueError(unknown("filter_seen", seen, ("true", "false")))
+    if asked.search not in ("exact", *KINDS):
+        raise ValueError(unknown("search", asked.search, ("exact", *KINDS)))
     from recpref.run import Run
 
     run = Run.load(path, trust=asked.trust)
-    frame = run.recommend(_histories(run, asked.data), k, filter_seen=seen == "true")
+    frame = run.recommend(_histories(run, asked.data), k, filter_seen=seen == "true", search=asked.search)
     _write(frame, out)
     print(f"{len(frame):,} recommendations for {frame.user.nunique():,} users in {out}")
+    if "found" in frame.attrs:
+        print(f"search={asked.search} found {frame.attrs['found']:.1%} of what exact search finds, on its first users")
 
 
 def _write(frame: pd.DataFrame, out: Path) -> None:
@@ -68,7 +76,7 @@ def _write(frame: pd.DataFrame, out: Path) -> None:
     partial = out.with_name(f".{out.name}-{os.getpid()}")
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
-        frame.to_parquet(partial, index=False) if out.suffix == ".parquet" else frame.to_csv(partial, index=False)
+        frame.to_parquet(partial, search=False) if out.suffix == ".parquet" else frame.to_csv(partial, search=False)
         partial.replace(out)
     finally:
         partial.unlink(missing_ok=True)

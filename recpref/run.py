@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from recpref import components
+from recpref.approximate import Approximate
 from recpref.data.histories import history_of
 from recpref.data.interactions import Columns, Interactions
 from recpref.data.vocabulary import Vocabulary
@@ -122,22 +123,36 @@ class Run:
         """What the columns were called in the training data."""
         return Columns(**{name: self.experiment.data.options[name] for name in Columns._fields})
 
-    def recommend(self, histories: Any, k: int = 10, *, filter_seen: bool = True, batch_size: int = 256) -> pd.DataFrame:
+    def recommend(
+        self,
+        histories: Any,
+        k: int = 10,
+        *,
+        filter_seen: bool = True,
+        batch_size: int = 256,
+        search: str = "exact",
+        breadth: int = 128,
+    ) -> pd.DataFrame:
         """The k best items for every user of a frame of histories (columns as in training) or of Interactions.
 
         Users may be new. Items that the model does not know are counted, reported by a warning and skipped; a user with
         no known item gets no rows and is counted, too. Without a time column, row order is the order of time.
 
+        ``search`` other than ``exact`` looks in an index of faiss, ``breadth`` wide (``recpref.approximate``), and the frame's
+        ``attrs["found"]`` is the share of the exact lists of its first batch that it found.
+
         Returns: a frame ``user, item, rank, score`` in the order of user ids; rank 1 is best. Users get fewer than ``k``
         rows where the catalogue has no more items to offer.
-        Raises: ValueError for k < 1 and as ``Interactions.from_dataframe``.
+        Raises: ValueError for k < 1, as ``Interactions.from_dataframe`` and as ``Approximate``.
         """
         for name, value in (("k", k), ("batch_size", batch_size)):
             if value < 1:
                 raise ValueError(f"{name}={value} must be at least 1")
         known = self._known(self._histories(histories))
-        topk = TopK(self.model, seed=self.experiment.seed)
-        parts = []
+        exact = TopK(self.model, seed=self.experiment.seed)
+        topk = exact if search == "exact" else Approximate(self.model, kind=search, breadth=breadth)
+        parts: list[pd.DataFrame] = []
+        found: float | None = None
         numbers = np.unique(known.user)
         for first in range(0, len(numbers), batch_size):
             users = numbers[first : first + batch_size]
@@ -145,12 +160,14 @@ class Run:
             # whoever they are in training, these users are nobody here: number 0
             query = Query(asked._replace(user=torch.zeros_like(asked.user)), exclude=asked.items if filter_seen else None)
             ranking = topk.recommend(query, k)
+            if found is None and isinstance(topk, Approximate):
+                found = topk.found(exact.recommend(query, k), query)
             parts.append(_frame(ranking.items.numpy(), ranking.scores.numpy(), known.users.originals(users), self.items))
-        return (
-            pd.concat(parts, ignore_index=True)
-            if parts
-            else _frame(np.zeros((0, k), int), np.zeros((0, k)), known.users.ids[:0], self.items)
-        )
+        nobody = _frame(np.zeros((0, k), int), np.zeros((0, k)), known.users.ids[:0], self.items)
+        frame = pd.concat(parts, ignore_index=True) if parts else nobody
+        if found is not None:
+            frame.attrs["found"] = found
+        return frame
 
     def _histories(self, histories: Any) -> Interactions:
         if isinstance(histories, Interactions):

@@ -20,7 +20,7 @@ LAYERS = [
     {"types", "suggest", "workplace", "plan", "overrides"},
     {"data", "losses", "samplers", "negatives", "noise", "flips", "metrics", "layers", "ligr", "adapters", "item_table"}
     | {"consumed", "sparse", "facts", "beyond", "text"},
-    {"models", "indexing", "objectives", "alignment", "topk", "significance"},
+    {"models", "indexing", "objectives", "alignment", "topk", "approximate", "significance"},
     {"optimizer", "evaluation", "sampled", "similar", "callbacks", "trackers", "training", "components", "preferences", "llm"},
     {"composition", "run", "plots", "environment", "continuation", "start", "external", "aspects", "bridges"},
     {"experiment"},

@@ -120,7 +120,7 @@ BAD = [
     (["run={run}", "out={out}/recs.csv", "k=ten"], "k=ten must be a whole number"),
     (["run={run}", "out={out}/recs.csv", "k=1.5"], r"k=1\.5 must be a whole number"),
     (["run={run}", "out={out}/recs.csv", "filter_seen=perhaps"], "unknown filter_seen 'perhaps'; .*known: false, true"),
-    (["run={run}", "out={out}/recs.csv", "top=3"], "unknown option 'top'; .*known: data, filter_seen, k, out, run"),
+    (["run={run}", "out={out}/recs.csv", "top=3"], "unknown option 'top'; .*known: data, filter_seen, k, out, run, search"),
     (["run={run}", "out={out}/recs.csv", "3"], "'3' is not of the form key=value"),
     (["run={run}", "out={out}/recs.csv", "--fast"], "unknown switch --fast; known: --help, -h"),
     (["run={out}", "out={out}/recs.csv"], "is not a run: it has no experiment.yaml"),
