@@ -76,7 +76,7 @@ def _write(frame: pd.DataFrame, out: Path) -> None:
     partial = out.with_name(f".{out.name}-{os.getpid()}")
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
-        frame.to_parquet(partial, search=False) if out.suffix == ".parquet" else frame.to_csv(partial, search=False)
+        frame.to_parquet(partial, index=False) if out.suffix == ".parquet" else frame.to_csv(partial, index=False)
         partial.replace(out)
     finally:
         partial.unlink(missing_ok=True)
