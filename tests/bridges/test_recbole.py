@@ -175,12 +175,15 @@ def test_a_real_general_model_has_the_same_hit_rate_there_and_here(real) -> None
 
 @pytest.mark.slow
 def test_a_real_sequential_model_learns_the_cycle(real) -> None:
-    """The next item, first or nearly: histories, their order and the numbers of items survive both ways."""
+    """The next item, first, wherever training has it: histories, their order and the numbers of items survive both ways."""
     data = cyclic(300)
     config = {"embedding_size": 16, "hidden_size": 16, "num_layers": 1, "train_batch_size": 64, "learning_rate": 0.01}
     trained = fit("GRU4Rec", data, epochs=15, python=real, config=config)
     evaluation = Evaluation({"hr": components.find("metric", "hr")}, ks=(1,), filter_seen=False)
-    assert evaluation(trained.test, LeaveOneOut()(data).test).means["hr@1"] > 0.9
+    split = LeaveOneOut()(data)
+    known = split.train.item_counts[split.test.targets.item] > 0
+    assert 0.5 < known.mean() < 1  # items 11 and 12 only ever come last
+    assert evaluation(trained.test, split.test).means["hr@1"] > known.mean() - 0.05
 
 
 def test_the_module_names_its_own_script() -> None:
