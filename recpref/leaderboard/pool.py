@@ -135,8 +135,22 @@ class Pool:
 
     def _fill(self) -> None:
         threads = max(1, (os.cpu_count() or 1) // self.workers)
-        while self.waiting and len(self.running) < self.workers:
-            self.running.append(_start(self.context, self.waiting.popleft(), self.logs, threads))
+        while len(self.running) < self.workers and (job := self._next()) is not None:
+            self.waiting.remove(job)
+            self.running.append(_start(self.context, job, self.logs, threads))
+
+    def _next(self) -> Job | None:
+        """The first that makes no run which one at work is making: several may start from the same base."""
+        busy = {path for started in self.running for path in made_by(started.job)}
+        return next((job for job in self.waiting if not busy & made_by(job)), None)
+
+
+def made_by(job: Job) -> set[Path]:
+    """The folders that the job fills: its own, and that of the run it starts from where that is not there yet."""
+    assert job.path is not None
+    assert job.plan is not None
+    start = Path(job.plan.start)
+    return {job.path} if job.plan.start == "none" or state_at(start)[0] == "finished" else {job.path, start}
 
 
 def log_of(job: Job, logs: Path) -> Path:

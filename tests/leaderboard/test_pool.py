@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 import recpref
 import recpref.experiment
 from recpref.leaderboard.jobs import Job
-from recpref.leaderboard.pool import Outcome, Pool, asked, log_of
+from recpref.leaderboard.pool import Outcome, Pool, asked, log_of, made_by
 from recpref.leaderboard.record import recorded
 from recpref.leaderboard.suite import Experiment
 from recpref.plan import Part
@@ -125,6 +126,21 @@ def test_a_run_that_another_suite_has_made_meanwhile_is_left_as_it_is(job, locat
     (again,) = ended(Pool([one], tmp_path / "logs"))
     assert again.job.state == "finished"
     assert (one.path / "environment.json").stat().st_mtime_ns == before
+
+
+def test_two_runs_from_one_base_that_is_not_there_take_turns(job, located, tmp_path: Path) -> None:
+    """What needs another base, or one that is there, does not wait."""
+    base = job("popular", seed=9, located=located)
+    first, second, third, free = (job("crashes:Slow", seed=seed, located=located) for seed in range(1, 5))
+    first, second = (replace(part, plan=replace(part.plan, start=str(base.path))) for part in (first, second))
+    assert made_by(first) == {first.path, base.path}
+    assert made_by(free) == {free.path}
+    pool = Pool([first, second, third, free], tmp_path / "logs", workers=3)
+    with pool:
+        assert [started.job for started in pool.running] == [first, third, free]
+        assert list(pool.waiting) == [second]
+    assert ended(Pool([base], tmp_path / "logs"))[0].job.state == "finished"
+    assert made_by(first) == {first.path}
 
 
 def test_workers_below_one_are_refused(tmp_path: Path) -> None:
