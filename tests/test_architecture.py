@@ -25,7 +25,7 @@ LAYERS = [
     {"composition", "run", "plots", "environment", "continuation", "start", "external", "aspects", "bridges"},
     {"experiment"},
     {"tuning", "leaderboard"},
-    {"train", "recommend", "doctor", "help", "console", "tune", "benchmark"},
+    {"train", "recommend", "prepare", "doctor", "help", "console", "tune", "benchmark"},
 ]
 SPLITS = ("given", "global_temporal", "leave_last_n", "none", "random")
 OPTIONS = ("open_data", "evaluate", "fit")  # their keyword-only parameters are options of the command line and of a protocol
