@@ -27,6 +27,11 @@ class ItemTable(nn.Embedding):
         self.bias = nn.Parameter(torch.zeros(n_items + 1)) if bias else None
         self.register_buffer("never", torch.zeros(n_items + 1).index_fill(0, torch.tensor(PAD), -torch.inf), persistent=False)
 
+    def rows(self, items: Int[Tensor, "*S"]) -> tuple[Float[Tensor, "*S D"], Float[Tensor, "*S"]]:
+        """The vectors and biases that ``table`` has for these items. Gradients are of these rows alone where ``sparse`` is set."""
+        bias = self.never[items]
+        return self(items), bias if self.bias is None else bias + self.bias[items]
+
     def score(self, h: Float[Tensor, "M D"], items: Int[Tensor, "#M C"] | None = None) -> Float[Tensor, "M C"]:
         """Inner products with ``items``, or with the whole table (C = V + 1, column 0 is -inf)."""
         vectors, bias = self.table()

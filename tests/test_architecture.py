@@ -21,7 +21,7 @@ LAYERS = [
     {"data", "losses", "samplers", "negatives", "noise", "flips", "metrics", "layers", "ligr", "adapters", "item_table"}
     | {"consumed", "sparse", "facts", "beyond", "text"},
     {"models", "indexing", "objectives", "alignment", "topk", "significance"},
-    {"optimizer", "evaluation", "sampled", "similar", "callbacks", "trackers", "training", "components", "preferences", "llm"},
+    {"optimizer", "lazy_rows", "evaluation", "sampled", "similar", "callbacks", "trackers", "training", "components", "preferences", "llm"},
     {"composition", "run", "plots", "environment", "continuation", "start", "external", "aspects", "bridges"},
     {"experiment"},
     {"tuning", "leaderboard"},

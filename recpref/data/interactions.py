@@ -141,7 +141,7 @@ class Interactions:
         """SHA-256 of users, items, times and ids: the same data has the same digest wherever it was found."""
         sha = hashlib.sha256()
         for part in (self.user, self.item, self.time):
-            sha.update(b"-" if part is None else memoryview(np.ascontiguousarray(part, "<i8")))
+            sha.update(b"-" if part is None else np.ascontiguousarray(part, "<i8").data)
         for vocabulary in (self.users, self.items):
             texts = list(map(str, vocabulary.ids.tolist()))  # with their lengths, so that none runs into the next
             sha.update(f"\n{len(texts)}\n".encode() + "\n".join(f"{len(text)} {text}" for text in texts).encode())
