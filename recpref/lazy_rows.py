@@ -28,7 +28,7 @@ class LazyAdam(torch.optim.Adam):
             group.update(decoupled_weight_decay=decoupled)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Rows first, then torch's own step for what has a gradient everywhere."""
         loss = None
         if closure is not None:

@@ -18,7 +18,7 @@ TREES = {source: ast.parse(source.read_text()) for source in SOURCES}
 LINES = {source: len(source.read_text().splitlines()) for source in SOURCES}
 LAYERS = [
     {"types", "suggest", "workplace", "plan", "overrides"},
-    {"data", "losses", "samplers", "negatives", "noise", "flips", "metrics", "layers", "ligr", "adapters", "item_table"}
+    {"data", "losses", "samplers", "negatives", "noise", "flips", "metrics", "layers", "ligr", "adapters", "item_table", "tables"}
     | {"consumed", "sparse", "facts", "beyond", "text"},
     {"models", "indexing", "objectives", "alignment", "topk", "significance"},
     {"optimizer", "lazy_rows", "evaluation", "sampled", "similar", "callbacks", "trackers", "training", "components", "preferences", "llm"},
