@@ -22,7 +22,7 @@ LAYERS = [
     | {"consumed", "sparse", "facts", "beyond", "text"},
     {"models", "indexing", "objectives", "alignment", "topk", "significance"},
     {"optimizer", "lazy_rows", "evaluation", "sampled", "similar", "callbacks", "trackers", "training", "components", "preferences", "llm"},
-    {"composition", "run", "plots", "environment", "continuation", "start", "external", "aspects", "bridges"},
+    {"composition", "run", "arrow_batches", "plots", "environment", "continuation", "start", "external", "aspects", "bridges"},
     {"experiment"},
     {"tuning", "leaderboard"},
     {"train", "recommend", "prepare", "doctor", "help", "console", "tune", "benchmark"},
