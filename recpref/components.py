@@ -24,6 +24,7 @@ PACKAGES = {
     "objective": "recpref.objectives",
     "loss": "recpref.losses",
     "sampler": "recpref.samplers",
+    "table": "recpref.tables",
     "split": "recpref.data.splits",
     "metric": "recpref.metrics",
     "beyond": "recpref.beyond",
@@ -132,7 +133,22 @@ def build(component: Callable[..., Any], options: dict[str, Any], facts: dict[st
 
 
 def model_of(plan: Plan, facts: dict[str, Any]) -> Any:
-    """The model of a plan, around its base where it has one. Raises: as ``build``."""
+    """The model of a plan, around its base where it has one, with the table of items that was chosen. Raises: as ``build``, and
+    ValueError for a model that keeps its items otherwise."""
     if plan.base is not None:
         facts = facts | {"base": build(find("base", plan.base.name), plan.base.options, facts)}
-    return build(find("model", plan.model.name), plan.model.options, facts)
+    model = build(find("model", plan.model.name), plan.model.options, facts)
+    part = plan.table
+    if part is None:
+        return model
+    from recpref.item_table import with_tables  # torch takes seconds to import
+
+    def made(old: Any) -> Any:
+        shape = {"n_items": old.num_embeddings - 1, "d_model": old.embedding_dim, "bias": old.bias is not None}
+        return build(find("table", part.name), part.options, shape)
+
+    if not (hasattr(model, "modules") and with_tables(model, made)):
+        raise ValueError(
+            f"table={part.name}: model={plan.model.name} has no ItemTable, in whose place it could stand; sasrec, for one, has"
+        )
+    return model

@@ -34,6 +34,7 @@ PLAIN: dict[str, Any] = {
     "out": "runs",
     "start": "none",
 }
+OPTIONAL = ("table",)  # kinds of which nothing is chosen where nothing is said
 RECIPES = ("default", "published")
 BASE, SELF = "base", "self"  # where training starts from: the base of the model, or the same plan, trained first
 TRAINER = {  # where our defaults differ from Lightning's
@@ -87,7 +88,7 @@ def compose(overrides: Iterable[str]) -> Plan:
     recipe = recipe_of(model, general_options(user)["recipe"], user)
     pairs = {**DEFAULTS, **_still_meant(recipe, user), **user}
     general = general_options(pairs)
-    kinds = (*KINDS, "base") if wraps(model) else KINDS
+    kinds = (*KINDS, *(["base"] if wraps(model) else []), *(["table"] if "table" in pairs else []))
     found = {kind: components.find(kind, pairs[kind]) for kind in kinds}
     sections = {**found, **fixed_sections()}
     _check_keys(pairs, sections)
@@ -212,7 +213,7 @@ def _check_keys(pairs: dict[str, Any], sections: dict[str, Callable[..., Any]]) 
         section, dot, option = key.partition(".")
         if section not in sections and section not in PLAIN:
             raise ValueError(unknown("option", key, [*sections, *PLAIN]))
-        if not dot and section in sections and section not in (*KINDS, "base", "data"):
+        if not dot and section in sections and section not in (*KINDS, "base", "table", "data"):
             raise ValueError(
                 f"{key} has options of its own; say one of {', '.join(f'{key}.{o}' for o in options(section, sections[section]))}"
             )

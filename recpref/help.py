@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from recpref import components
-from recpref.composition import DEFAULTS, KINDS, PLAIN, base_name, chosen, fixed_sections, options, wraps
+from recpref.composition import DEFAULTS, KINDS, OPTIONAL, PLAIN, base_name, chosen, fixed_sections, options, wraps
 from recpref.data import cards
 
 USAGE = """python -m recpref.train model=NAME data=NAME [key=value ...]     train, evaluate, save
@@ -25,7 +25,7 @@ USAGE = """python -m recpref.train model=NAME data=NAME [key=value ...]     trai
 def overview(overrides: list[str]) -> None:
     """Prints the usage, the choices of every kind, the data sets, and the options of what is chosen."""
     print(USAGE)
-    for kind in KINDS:
+    for kind in (*KINDS, *OPTIONAL):
         print(f"{kind}={_default(kind)}")
         for name in components.names(kind):
             print(f"  {name:<30}{_summary(kind, name)}")
@@ -35,7 +35,7 @@ def overview(overrides: list[str]) -> None:
     print("\noptions and their defaults (a model's recipe may set others: see --cfg)")
     for key, value in PLAIN.items():
         print(f"  {key}={value}")
-    named = {kind: components.find(kind, name) for kind, name in (DEFAULTS | chosen(overrides)).items() if kind in KINDS}
+    named = {kind: components.find(kind, name) for kind, name in (DEFAULTS | chosen(overrides)).items() if kind in (*KINDS, *OPTIONAL)}
     models = {} if "model" in named else {"model": components.find("model", "bert4rec")}
     model = named.get("model")
     if model is not None and wraps(model):

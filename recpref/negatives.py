@@ -17,6 +17,8 @@ from torch import Generator, Tensor
 
 from recpref.types import PAD, Batch, Candidates
 
+WORTH_REDRAWING = 64  # items of the catalogue for each that is drawn: above, hardly any comes twice
+
 
 @runtime_checkable
 class Rows(Protocol):
@@ -84,8 +86,25 @@ def candidates(batch: Batch, negatives: Int[Tensor, "#M N"], log_q: Float[Tensor
 def uniform_draw(n_items: int, n_rows: int | None, n: int, rng: Generator) -> Int[Tensor, "_ n"]:
     """``n`` items for each row, with replacement; where ``n_rows`` is None, one row of ``n`` different items."""
     if n_rows is None:
-        return torch.randperm(n_items, generator=rng, device=rng.device)[None, :n] + 1
+        return different(n_items, n, rng)[None]
     return torch.randint(1, n_items + 1, (n_rows, n), generator=rng, device=rng.device)
+
+
+def different(n_items: int, n: int, rng: Generator) -> Int[Tensor, " n"]:
+    """``n`` different items, each set of them in each order as likely as any other.
+
+    Of a large catalogue, the first that come in independent draws: that costs nothing an item.
+    """
+    if n_items < WORTH_REDRAWING * n:
+        return torch.randperm(n_items, generator=rng, device=rng.device)[:n] + 1
+    items = torch.empty(0, dtype=torch.long, device=rng.device)
+    while len(items) < n:
+        items = torch.cat([items, torch.randint(1, n_items + 1, (n + n // 32 + 8,), generator=rng, device=rng.device)])
+        kept, of = items.sort(stable=True)
+        again = torch.zeros_like(items, dtype=torch.bool)
+        again[of[1:]] = kept[1:] == kept[:-1]
+        items = items[~again]
+    return items[:n]
 
 
 def check_count(n_negatives: int, n_items: int) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
+from recpref.lazy_rows import LazyAdam, tables_of
 from recpref.types import Group
 
 
@@ -21,7 +22,10 @@ class Optimizer:
     Weight decay spares biases and norms (every parameter of one dimension), as BERT's does. A part with ``groups()`` says itself at
     what rate and decay its parameters learn (``types.Group``).
 
-    Raises: ValueError for a rate that is not positive, or a negative decay or warm-up.
+    ``sparse``: of the table of items only the rows that a batch read get gradients and are updated (see ``lazy_rows``); for sampled
+    losses over large catalogues. The rows that were not read do not decay, either.
+
+    Raises: ValueError for a rate that is not positive, a negative decay or warm-up, or ``sparse`` with ``average``.
     """
 
     def __init__(
@@ -34,6 +38,7 @@ class Optimizer:
         decay: Literal["none", "linear", "cosine"] = "none",
         beta2: float = 0.999,
         average: float = 0.0,
+        sparse: bool = False,
     ):
         if not lr > 0:
             raise ValueError(f"optimizer.lr={lr} must be positive")
@@ -44,10 +49,23 @@ class Optimizer:
         self.method, self.lr, self.weight_decay, self.beta2 = method, lr, weight_decay, beta2
         if not 0 <= average < 1:
             raise ValueError(f"optimizer.average={average} must lie in [0, 1)")
-        self.warmup_steps, self.decay, self.average = warmup_steps, decay, average
+        if sparse and average:
+            raise ValueError(
+                f"optimizer.sparse=true updates the rows that were read, and optimizer.average={average} moves all of them; say "
+                "optimizer.average=0"
+            )
+        self.warmup_steps, self.decay, self.average, self.sparse = warmup_steps, decay, average, sparse
 
     def __call__(self, module: nn.Module, n_steps: float) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
-        """The optimiser over ``module`` and its schedule, to be stepped after every batch of ``n_steps``."""
+        """The optimiser over ``module`` and its schedule, to be stepped after every batch of ``n_steps``.
+
+        Raises: ValueError for ``sparse`` where there is no table to be read row by row.
+        """
+        tables = tables_of(module)
+        if self.sparse and not tables:
+            raise ValueError("optimizer.sparse=true needs a model with a whole table of items that it reads row by row, such as sasrec")
+        for table in tables:
+            table.sparse = self.sparse
         own: list[Group] = [group for part in module.modules() if callable(groups := getattr(part, "groups", None)) for group in groups()]
         theirs = {id(p) for group in own for p in group.parameters}
         parameters = [p for p in module.parameters() if p.requires_grad and id(p) not in theirs]
@@ -56,8 +74,13 @@ class Optimizer:
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
             *({"params": g.parameters, "lr": self.lr * g.lr_scale, "weight_decay": g.weight_decay} for g in own if g.parameters),
         ]
-        kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[self.method]
-        optimizer = kind(groups, lr=self.lr, betas=(0.9, self.beta2), fused=True)
+        course = {"lr": self.lr, "betas": (0.9, self.beta2)}
+        optimizer: torch.optim.Optimizer
+        if self.sparse:
+            optimizer = LazyAdam(groups, decoupled=self.method == "adamw", **course)
+        else:
+            kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[self.method]
+            optimizer = kind(groups, **course, fused=True)
         return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.factor(step, n_steps))
 
     def averaged(self, model: nn.Module) -> AveragedModel | None:

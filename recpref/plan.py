@@ -36,7 +36,9 @@ class DataPart(NamedTuple):
 class Plan:
     """One field a section; the sections with only one class are its options.
 
-    ``base`` is what a model wraps. ``start`` is the run whose weights training starts from; ``before`` is the plan of that run where
+    ``base`` is what a model wraps; ``table`` is how it keeps its items, where that was said.
+
+    ``start`` is the run whose weights training starts from; ``before`` is the plan of that run where
     it is still to be trained (``start=base``), which is known until then only, and never written.
     """
 
@@ -58,6 +60,7 @@ class Plan:
     evaluation: dict[str, Any]
     trainer: dict[str, Any]
     base: Part | None = None
+    table: Part | None = None
     start: str = "none"
     before: Plan | None = None
 

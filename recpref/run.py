@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -168,6 +169,14 @@ class Run:
         if found is not None:
             frame.attrs["found"] = found
         return frame
+
+    def recommend_batches(self, batches: Iterable[Any], k: int = 10, *, filter_seen: bool = True) -> Iterator[Any]:
+        """``recommend`` over Arrow record batches in which every user's rows are together, batch by batch: what Spark's ``mapInArrow``
+        and Ray Data's ``map_batches`` call. Yields record batches of user, item, rank and score. Raises: as ``recommend``.
+        """
+        from recpref.arrow_batches import recommend_batches
+
+        return recommend_batches(self, batches, k, filter_seen=filter_seen)
 
     def _histories(self, histories: Any) -> Interactions:
         if isinstance(histories, Interactions):

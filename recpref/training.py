@@ -21,6 +21,7 @@ from recpref.data.heldout import Heldout
 from recpref.data.interactions import Interactions
 from recpref.data.randomness import seed_of
 from recpref.evaluation import Evaluation, Question
+from recpref.lazy_rows import clip
 from recpref.optimizer import Optimizer
 from recpref.topk import TopK
 from recpref.types import PAD, Batch, Objective, Step
@@ -67,6 +68,15 @@ class Training(pl.LightningModule):
         super().optimizer_step(*arguments, **named)
         if self.average is not None:
             self.average.update_parameters(self.model)
+
+    def configure_gradient_clipping(
+        self, optimizer: torch.optim.Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Lightning's own, but for gradients of rows, which it cannot clip."""
+        if self.optimizer_of.sparse and gradient_clip_val:
+            clip(self, gradient_clip_val, gradient_clip_algorithm)
+        else:
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     @property
     def learned(self) -> Any:

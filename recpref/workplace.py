@@ -48,7 +48,7 @@ def workplace(path: Path, *, resume: bool = False) -> Iterator[Path]:
 def _claim(place: Path, path: Path, resume: bool) -> None:
     owner = owner_of(place)
     if owner is not None:
-        raise ValueError(f"{path} is being trained by process {owner}; wait for it or stop it")
+        raise ValueError(f"{path} is being made by process {owner}; wait for it or stop it")
     if (place / STATE).is_file() and not resume:
         raise ValueError(f"an interrupted training of {path} was found; continue it with resume={path}, or remove {place}")
     if not resume:

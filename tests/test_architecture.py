@@ -18,14 +18,14 @@ TREES = {source: ast.parse(source.read_text()) for source in SOURCES}
 LINES = {source: len(source.read_text().splitlines()) for source in SOURCES}
 LAYERS = [
     {"types", "suggest", "workplace", "plan", "overrides"},
-    {"data", "losses", "samplers", "negatives", "noise", "flips", "metrics", "layers", "ligr", "adapters", "item_table"}
+    {"data", "losses", "samplers", "negatives", "noise", "flips", "metrics", "layers", "ligr", "adapters", "item_table", "tables"}
     | {"consumed", "sparse", "facts", "beyond", "text"},
     {"models", "indexing", "objectives", "alignment", "topk", "approximate", "significance"},
-    {"optimizer", "evaluation", "sampled", "similar", "callbacks", "trackers", "training", "components", "preferences", "llm"},
-    {"composition", "run", "plots", "environment", "continuation", "start", "external", "aspects", "bridges"},
+    {"optimizer", "lazy_rows", "evaluation", "sampled", "similar", "callbacks", "trackers", "training", "components", "preferences", "llm"},
+    {"composition", "run", "arrow_batches", "plots", "environment", "continuation", "start", "external", "aspects", "bridges"},
     {"experiment"},
     {"tuning", "leaderboard"},
-    {"train", "recommend", "doctor", "help", "console", "tune", "benchmark"},
+    {"train", "recommend", "prepare", "doctor", "help", "console", "tune", "benchmark"},
 ]
 SPLITS = ("given", "global_temporal", "leave_last_n", "none", "random")
 OPTIONS = ("open_data", "evaluate", "fit")  # their keyword-only parameters are options of the command line and of a protocol

@@ -58,7 +58,7 @@ def test_two_processes_do_not_share_a_place(tmp_path):
     place = place_of(path)
     place.mkdir()
     (place / OWNER).write_text(str(os.getppid()))  # alive, and not us
-    with pytest.raises(ValueError, match=f"is being trained by process {os.getppid()}"), workplace(path):
+    with pytest.raises(ValueError, match=f"is being made by process {os.getppid()}"), workplace(path):
         pass
 
 

@@ -74,10 +74,10 @@ class Batches:
         self.spans = examples.spans(train.offsets)
         if not len(self.spans.start):
             raise ValueError(f"{train!r} leaves no sequence to train on: every history is too short")
-        self.item, self.user = torch.from_numpy(train.item.copy()), torch.from_numpy(train.user.copy())
+        self.item, self.user = _tensor(train.item), _tensor(train.user)
         self.tied, self.moment = _ties(train) if loader.shuffle_ties else (None, None)
         clock = train.time if timed and train.clock == "seconds" else None
-        self.time = None if clock is None else torch.from_numpy(clock.copy())
+        self.time = None if clock is None else _tensor(clock)
         self.examples, self.batch_size, self.seed, self.place = examples, loader.batch_size, seed, place
 
     def __len__(self) -> int:
@@ -113,6 +113,11 @@ class Batches:
         real, index = index >= start[:, None], index.clamp(min=0)
         time = None if self.time is None else torch.where(real, self.time[index], 0)
         return History(torch.where(real, item[index], PAD), self.user[start], time)
+
+
+def _tensor(values: np.ndarray) -> Tensor:
+    """The same memory, which is only read; of an array that may not be written to (a store's), a copy."""
+    return torch.from_numpy(values if values.flags.writeable else values.copy())
 
 
 def _ties(data: Interactions) -> tuple[Int[Tensor, " t"] | None, Int[Tensor, " t"] | None]:

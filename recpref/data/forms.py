@@ -1,11 +1,12 @@
 """Which files of a folder are its interactions, which their parts, and which describe users and items.
 
-Five forms: our own (``interactions*``), train, valid and test files (RecBole's and NBPO's too), a Hugging Face data set
-(Parquet shards, or what ``save_to_disk`` wrote), one atomic file, and MovieLens's ``ratings``.
+Six forms: our own (``interactions*``), train, valid and test files (RecBole's and NBPO's too), a Hugging Face data set
+(Parquet shards, or what ``save_to_disk`` wrote), one atomic file, MovieLens's ``ratings``, and any Parquet files, as engines write them.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -37,7 +38,7 @@ class Form(NamedTuple):
 def form_of(folder: Path) -> Form:
     """The form of a folder. Raises: FileNotFoundError where it has none; ValueError where parts are missing or ambiguous."""
     files = sorted((file for file in folder.iterdir() if file.is_file() and suffix_of(file) in SUFFIXES), key=_natural)
-    form = _own(files) or _split(files, folder) or _hugging_face(folder) or _atomic(files, folder) or _ratings(files)
+    form = _own(files) or _split(files, folder) or _hugging_face(folder) or _atomic(files, folder) or _ratings(files) or _shards(files)
     if form is None:
         raise FileNotFoundError(
             f"{folder} has no interactions*.csv, .csv.gz or .parquet, no train and test files, no Parquet shards, "
@@ -129,6 +130,12 @@ def atomic_form(inter: Path) -> Form:
 def _ratings(files: list[Path]) -> Form | None:
     found = [file for file in files if stem(file) == "ratings" or file.name == "u.data"]
     return Form([(None, found[:1])]) if found else None
+
+
+def _shards(files: list[Path]) -> Form | None:
+    """Parquet files that say nothing by their names, as Spark (``part-00000-....snappy.parquet``), Ray and Dask write them."""
+    found = [file for file in files if file.suffix == ".parquet" and stem(file) not in itertools.chain(*FEATURES.values())]
+    return Form([(None, found)]) if found else None
 
 
 def _features(files: list[Path], what: str) -> Path | None:

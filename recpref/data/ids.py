@@ -18,13 +18,13 @@ def numbered(column: pa.ChunkedArray, name: str) -> tuple[np.ndarray, Int64[np.n
 
     Raises: ValueError naming the column and the row for ids that are missing, and for what is neither integers nor strings.
     """
-    column = _plain(column)
+    column = plain(column)
     if column.null_count or (pa.types.is_floating(column.type) and pc.any(pc.is_nan(column)).as_py()):
         missing = pc.is_null(column, nan_is_null=True)
         row = pc.index(missing, True).as_py()
         raise ValueError(f"column {name!r} has {pc.sum(missing).as_py()} missing ids, the first in row {row}")
     if pa.types.is_integer(column.type):
-        return _of_integers(_int64(column, name))
+        return _of_integers(int64s(column, name))
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         raise ValueError(f"column {name!r} holds {column.type} (such as {column[0].as_py()!r}); ids must be integers or strings")
     return _hashed(column, object)
@@ -37,19 +37,22 @@ def as_written(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.int64()) if canonical else column
 
 
-def _plain(column: Any) -> pa.ChunkedArray:
+def plain(column: Any) -> pa.ChunkedArray:
     """The column without dictionaries and string views."""
     if pa.types.is_dictionary(column.type):
-        chunks = [_plain(pa.chunked_array([chunk.dictionary])).combine_chunks().take(chunk.indices) for chunk in column.chunks]
+        chunks = [plain(pa.chunked_array([chunk.dictionary])).combine_chunks().take(chunk.indices) for chunk in column.chunks]
         return pa.chunked_array(chunks) if chunks else column.cast(column.type.value_type)
     return column.cast(pa.large_string()) if pa.types.is_string_view(column.type) else column
 
 
-def _int64(column: pa.ChunkedArray, name: str) -> np.ndarray:
+def int64s(column: pa.ChunkedArray, name: str, first: int = 0) -> np.ndarray:
+    """Integers of a column from row ``first``. Raises: ValueError for those that 64 bits with a sign do not hold."""
     values = column.to_numpy()
     if values.dtype == np.uint64 and values.max() > np.iinfo(np.int64).max:
         row = int(values.argmax())
-        raise ValueError(f"column {name!r}, row {row}: {values[row]} is too large for an id (64 bits with a sign); make the ids strings")
+        raise ValueError(
+            f"column {name!r}, row {first + row}: {values[row]} is too large for an id (64 bits with a sign); make the ids strings"
+        )
     return values
 
 

@@ -84,6 +84,16 @@ class Interactions:
 
         return read_folder(path)
 
+    @classmethod
+    def open(cls, path: str | Path) -> Interactions:
+        """A store that ``python -m recpref.prepare`` made: its arrays are mapped into memory, whatever their size.
+
+        Raises: FileNotFoundError where there is none; ValueError where it is incomplete or of another format.
+        """
+        from recpref.data.store import open_store
+
+        return open_store(path)
+
     def __len__(self) -> int:
         return len(self.user)
 
@@ -131,7 +141,7 @@ class Interactions:
         """SHA-256 of users, items, times and ids: the same data has the same digest wherever it was found."""
         sha = hashlib.sha256()
         for part in (self.user, self.item, self.time):
-            sha.update(b"-" if part is None else np.ascontiguousarray(part, "<i8").tobytes())
+            sha.update(b"-" if part is None else np.ascontiguousarray(part, "<i8").data)
         for vocabulary in (self.users, self.items):
             texts = list(map(str, vocabulary.ids.tolist()))  # with their lengths, so that none runs into the next
             sha.update(f"\n{len(texts)}\n".encode() + "\n".join(f"{len(text)} {text}" for text in texts).encode())

@@ -13,6 +13,7 @@ from recpref.data.forms import Form, atomic_form, form_of
 from recpref.data.guess import columns_of
 from recpref.data.interactions import Interactions
 from recpref.data.readers import read_files, read_part, suffix_of
+from recpref.data.store import is_store, open_store
 from recpref.data.vocabulary import Vocabulary
 
 
@@ -24,12 +25,21 @@ def open_file(path: str | Path, asked: Asked | None = None) -> Interactions:
 
 
 def read_folder(path: str | Path, asked: Asked | None = None) -> Interactions:
-    """A folder in one of the forms of ``forms.py``. Splits become a column ``split``, features those of the vocabularies.
+    """A folder in one of the forms of ``forms.py``, or a store. Splits become a column ``split``, features those of the vocabularies.
 
     Raises: FileNotFoundError where there are no interactions; ValueError as ``open_file``, or for ids described twice.
     """
-    path = Path(path)
-    return _opened(form_of(path), asked or Asked(), path.name, path)
+    path, asked = Path(path), asked or Asked()
+    return _of_store(path, asked) if is_store(path) else _opened(form_of(path), asked, path.name, path)
+
+
+def _of_store(path: Path, asked: Asked) -> Interactions:
+    """What is in a store was decided when it was made. Raises: ValueError where something else is asked for."""
+    data = open_store(path)
+    for role, column, there in zip(data.columns._fields, (asked.user, asked.item, asked.time), data.columns, strict=True):
+        if column is not None and column != (there or "none"):
+            raise ValueError(f"data.{role}={column}: {path} was prepared with {role}={there or 'none'}; prepare it again, or leave it out")
+    return data
 
 
 def _opened(form: Form, asked: Asked, name: str, path: Path) -> Interactions:

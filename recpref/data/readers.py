@@ -46,7 +46,7 @@ def read_files(paths: Sequence[Path], asked: Asked, where: Path, splits: Sequenc
             table.append_column("split", pa.array([split] * table.num_rows, pa.string()))
             for table, split in zip(tables, splits, strict=True)
         ]
-    table = _joined(tables, where)
+    table = joined(tables, where)
     return settled(table, asked) if any(suffix_of(path) in (*TEXT, *ATOMIC) for path in paths) else table
 
 
@@ -79,12 +79,12 @@ def _arrow(path: Path) -> pa.Table:
         return pa.ipc.open_stream(file).read_all()
 
 
-def _joined(tables: Sequence[pa.Table], where: Path) -> pa.Table:
+def joined(tables: Sequence[pa.Table], where: Path) -> pa.Table:
     """One table of several. What is text in one part is text in all."""
     names = dict.fromkeys(name for table in tables for name in table.column_names)
     texts = [name for name in names if any(_is_text(table, name) for table in tables)]
     try:
-        return pa.concat_tables([_as_texts(table, texts) for table in tables], promote_options="permissive")
+        return pa.concat_tables([as_texts(table, texts) for table in tables], promote_options="permissive")
     except (pa.ArrowTypeError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ValueError(f"the parts of {where} do not fit together: {str(error).splitlines()[0]}") from error
 
@@ -93,7 +93,8 @@ def _is_text(table: pa.Table, name: str) -> bool:
     return name in table.column_names and pa.types.is_string(table[name].type)
 
 
-def _as_texts(table: pa.Table, names: list[str]) -> pa.Table:
+def as_texts(table: pa.Table, names: list[str]) -> pa.Table:
+    """The table with these of its columns as texts."""
     for place, name in enumerate(table.column_names):
         if name in names and not pa.types.is_string(table[name].type):
             table = table.set_column(place, name, table[name].cast(pa.string()))

@@ -26,15 +26,21 @@ def read_text(path: Path, asked: Asked) -> pa.Table:
 
     Raises: ValueError where it cannot be read: another encoding, rows of other lengths, a damaged archive, no header.
     """
+    separator, names, header = layout(path, asked)
+    with opened(path) as stream:
+        source = io.BytesIO(stream.read().replace(separator.encode(), b"\t")) if len(separator) > 1 else stream
+        return parsed(source, path, separator if len(separator) == 1 else "\t", asked, names, header=header)
+
+
+def layout(path: Path, asked: Asked) -> tuple[str, list[str], bool]:
+    """The separator of a text file, the names of its columns, and whether it has a header. Raises: as ``read_text``."""
     head = beginning(path, asked.encoding)
     separator = asked.divider or ("\t" if ".tsv" in path.suffixes else sniffed(head))
     fields = [field.strip('"') for field in head[0].split(separator)]
     names = _names(fields, path)
     if len(head) == 1 and names == fields:
         raise ValueError(f"{path} has no rows")
-    with _opened(path) as stream:
-        source = io.BytesIO(stream.read().replace(separator.encode(), b"\t")) if len(separator) > 1 else stream
-        return parsed(source, path, separator if len(separator) == 1 else "\t", asked, names, header=names == fields)
+    return separator, names, names == fields
 
 
 def sniffed(lines: Sequence[str]) -> str:
@@ -52,7 +58,7 @@ def sniffed(lines: Sequence[str]) -> str:
 
 def beginning(path: Path, encoding: str) -> list[str]:
     """The first lines, the last of which is whole."""
-    with _opened(path) as stream:
+    with opened(path) as stream:
         content = stream.read(HEAD)
     lines = _decoded(content, encoding, path).removeprefix("\ufeff").splitlines()
     if not lines:
@@ -81,7 +87,8 @@ def _is_number(text: str) -> bool:
     return text.strip().lower() not in ("nan", "inf", "infinity")
 
 
-def _opened(path: Path) -> Any:
+def opened(path: Path) -> Any:
+    """The bytes of a file, unpacked."""
     return pa.input_stream(str(path), compression="gzip" if path.suffix == ".gz" else None)
 
 
@@ -92,10 +99,18 @@ def _decoded(content: bytes, encoding: str, path: Path) -> str:
     except LookupError as error:
         raise ValueError(f"data.encoding={encoding} is unknown; utf-8, latin-1 and cp1252 are the usual ones") from error
     except UnicodeDecodeError as error:
-        raise ValueError(_other_encoding(path, encoding)) from error
+        raise ValueError(other_encoding(path, encoding)) from error
 
 
-def _other_encoding(path: Path, encoding: str) -> str:
+def unreadable(path: Path, encoding: str, error: Exception) -> ValueError:
+    """What is said of a text that cannot be read."""
+    if "utf8" in str(error).lower() or isinstance(error, UnicodeDecodeError):
+        return ValueError(other_encoding(path, encoding))
+    return ValueError(f"{path} cannot be read: {str(error).splitlines()[0]}")
+
+
+def other_encoding(path: Path, encoding: str) -> str:
+    """What is said where a text is not written as it should be."""
     return f"{path} is not written in {encoding}; say data.encoding=latin-1, or what else it is written in"
 
 
@@ -113,12 +128,10 @@ def parsed(
             convert_options=pa.csv.ConvertOptions(column_types={**texts, **(kinds or {})}, include_columns=wanted),
         )
     except (pa.ArrowInvalid, pa.ArrowKeyError, OSError, UnicodeDecodeError) as error:
-        if "utf8" in str(error).lower() or isinstance(error, UnicodeDecodeError):
-            raise ValueError(_other_encoding(path, asked.encoding)) from error
-        raise ValueError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+        raise unreadable(path, asked.encoding, error) from error
     for name, kind in zip(table.column_names, table.schema.types, strict=True):
         if pa.types.is_binary(kind):
-            raise ValueError(f"{_other_encoding(path, asked.encoding)} (column {name!r})")
+            raise ValueError(f"{other_encoding(path, asked.encoding)} (column {name!r})")
     return table
 
 

@@ -115,6 +115,9 @@ class BERT4Rec(nn.Module):
         bias = self.bias[: self.n_items + 1]
         return self.items.weight[: self.n_items + 1], torch.where(torch.arange(len(bias), device=bias.device) == PAD, -torch.inf, bias)
 
+    def rows(self, items: Int[Tensor, "*S"]) -> tuple[Float[Tensor, "*S D"], Float[Tensor, "*S"]]:
+        return self.items(items), self.bias[items].masked_fill(items == PAD, -torch.inf)
+
     @staticmethod
     def recipe(variant: Literal["default", "published"] = "default") -> list[str]:
         """``published``: the authors' scripts for ML-1M (batch 256, lr 1e-4, 100 warm-up steps, linear decay, no crops).

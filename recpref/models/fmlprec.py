@@ -103,6 +103,9 @@ class FMLPRec(nn.Module):
     def table(self) -> tuple[Float[Tensor, "V1 D"], Float[Tensor, " V1"]]:
         return self.items.table()
 
+    def rows(self, items: Int[Tensor, "*S"]) -> tuple[Float[Tensor, "*S D"], Float[Tensor, "*S"]]:
+        return self.items.rows(items)
+
     @staticmethod
     def recipe(variant: Literal["default", "published"] = "default") -> list[str]:
         """``published``: Adam 1e-3, batch 256, no weight decay, every prefix a row (with full cross-entropy).

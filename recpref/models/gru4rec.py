@@ -76,6 +76,9 @@ class GRU4Rec(nn.Module):
     def table(self) -> tuple[Float[Tensor, "V1 D"], Float[Tensor, " V1"]]:
         return self.items.table()
 
+    def rows(self, items: Int[Tensor, "*S"]) -> tuple[Float[Tensor, "*S D"], Float[Tensor, "*S"]]:
+        return self.items.rows(items)
+
     @staticmethod
     def recipe(variant: Literal["default", "published"] = "default") -> list[str]:
         """``published``: batch 32, no weight decay and dropout 0.4, the authors' tuned values for cross-entropy on RSC15.

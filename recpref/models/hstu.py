@@ -133,6 +133,9 @@ class HSTU(nn.Module):
     def table(self) -> tuple[Float[Tensor, "V1 D"], Float[Tensor, " V1"]]:
         return self.items.table()
 
+    def rows(self, items: Int[Tensor, "*S"]) -> tuple[Float[Tensor, "*S D"], Float[Tensor, "*S"]]:
+        return self.items.rows(items)
+
     @staticmethod
     def recipe(variant: Literal["default", "published"] = "default") -> list[str]:
         """``published``: batch 128, no weight decay, as the authors' configuration for ML-1M (theirs samples 128 negatives).

@@ -92,6 +92,9 @@ class SRGNN(nn.Module):
     def table(self) -> tuple[Float[Tensor, "V1 D"], Float[Tensor, " V1"]]:
         return self.items.table()
 
+    def rows(self, items: Int[Tensor, "*S"]) -> tuple[Float[Tensor, "*S D"], Float[Tensor, "*S"]]:
+        return self.items.rows(items)
+
     @staticmethod
     def recipe(variant: Literal["default", "published"] = "default") -> list[str]:
         """``published``: Adam 1e-3 with an L2 penalty of 1e-5, batch 100, every prefix a row. The authors cut the rate to a tenth

@@ -17,7 +17,7 @@ from recpref.data.interactions import Interactions
 from recpref.flips import Flips
 from recpref.negatives import positives
 from recpref.noise import Likelihood, auc, observed, unobserved
-from recpref.objectives.score import candidate_scores, encodings
+from recpref.objectives.score import Source, candidate_scores, encodings
 from recpref.samplers.catalogue import Catalogue
 from recpref.types import PAD, Batch, Candidates, Group, Sampler, Scorer, Step
 
@@ -93,7 +93,7 @@ class NBPO(nn.Module):
 
     def values(self, model: Scorer, h_MD: Float[Tensor, "M D"], flips: Float[Tensor, "M C"], candidates: Candidates) -> Float[Tensor, " M"]:
         """The loss of each position; an accidental positive among the negatives is none of them."""
-        scores = candidate_scores(h_MD, *model.table(), candidates)
+        scores = candidate_scores(h_MD, Source.of(model), candidates)
         kept = scores[:, 1:] > -torch.inf
         negative = unobserved(self.likelihood, scores[:, 1:].masked_fill(~kept, 0.0), flips[:, 1:])
         losses = observed(self.likelihood, scores[:, 0], flips[:, 0]) + (negative * kept).sum(1) / kept.sum(1).clamp(min=1)

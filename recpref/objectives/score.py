@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -45,7 +45,7 @@ class Score:
     def values(self, model: Scorer, states: Sequence[Float[Tensor, "M D"]], candidates: Candidates) -> list[Float[Tensor, " M"]]:
         """The loss of each position, for each of several states."""
         if candidates.negatives is not None:
-            return [self.loss(scores, candidates) for scores in scores_of_each(states, *model.table(), candidates)]
+            return [self.loss(scores, candidates) for scores in scores_of_each(states, Source.of(model), candidates)]
         fused = getattr(self.loss, "fused", None)
         if fused is None:
             return [self.loss(model.score(h_MD), candidates) for h_MD in states]
@@ -65,22 +65,38 @@ def encoded(model: Scorer, history: History, where: Bool[Tensor, "B L"]) -> Floa
     return encoded_at(model, model.embed(history.items), history, where)
 
 
-def scores_of_each(
-    states: Sequence[Float[Tensor, "M D"]], table_VD: Float[Tensor, "V1 D"], bias_V: Float[Tensor, " V1"], candidates: Candidates
-) -> list[Float[Tensor, "M C"]]:
+class Source(NamedTuple):
+    """Where a model's scores come from: the whole table, or some rows of it. A ``whole`` table is made only if it is asked for."""
+
+    n_rows: int
+    whole: Callable[[], tuple[Float[Tensor, "V1 D"], Float[Tensor, " V1"]]]
+    rows: Callable[[Tensor], tuple[Tensor, Tensor]]
+
+    @classmethod
+    def of(cls, model: Scorer) -> Source:
+        """By ``rows(items)`` where a model has it: the vectors and biases of these items, out of its table ``items``."""
+        if hasattr(model, "rows") and hasattr(model, "items"):
+            return cls(model.items.num_embeddings, model.table, model.rows)
+        return cls.table(*model.table())
+
+    @classmethod
+    def table(cls, vectors_VD: Float[Tensor, "V1 D"], bias_V: Float[Tensor, " V1"]) -> Source:
+        """A table and biases that are there already."""
+        return cls(len(bias_V), lambda: (vectors_VD, bias_V), lambda items: (F.embedding(items, vectors_VD), bias_V[items]))
+
+
+def scores_of_each(states: Sequence[Float[Tensor, "M D"]], source: Source, candidates: Candidates) -> list[Float[Tensor, "M C"]]:
     """``candidate_scores`` of several states; what has to be gathered is gathered once."""
     negatives = candidates.negatives
     assert negatives is not None
-    if len(states) == 1 or len(negatives) == 1 or len(table_VD) <= WORTH_GATHERING * (1 + negatives.shape[1]):
-        return [candidate_scores(h_MD, table_VD, bias_V, candidates) for h_MD in states]
-    items = torch.cat([candidates.positive[:, None], negatives], 1)
-    scores = torch.bmm(F.embedding(items, table_VD), torch.stack(list(states), 2)) + bias_V[items][:, :, None]
+    if len(states) == 1 or len(negatives) == 1 or source.n_rows <= WORTH_GATHERING * (1 + negatives.shape[1]):
+        return [candidate_scores(h_MD, source, candidates) for h_MD in states]
+    vectors, bias = source.rows(torch.cat([candidates.positive[:, None], negatives], 1))
+    scores = torch.bmm(vectors, torch.stack(list(states), 2)) + bias[:, :, None]
     return [_without_hits(part, candidates) for part in scores.unbind(2)]
 
 
-def candidate_scores(
-    h_MD: Float[Tensor, "M D"], table_VD: Float[Tensor, "V1 D"], bias_V: Float[Tensor, " V1"], candidates: Candidates
-) -> Float[Tensor, "M C"]:
+def candidate_scores(h_MD: Float[Tensor, "M D"], source: Source, candidates: Candidates) -> Float[Tensor, "M C"]:
     """Scores of the positive (column 0) and its negatives; accidental positives at -inf. Shapes: [M, 1 + N].
 
     Shared negatives cost one matrix product. Others are gathered, unless the catalogue is so small that all of it is scored.
@@ -88,15 +104,18 @@ def candidate_scores(
     positive, negatives = candidates.positive, candidates.negatives
     assert negatives is not None
     if len(negatives) == 1:
-        vectors = F.embedding(torch.cat([positive, negatives[0]]), table_VD)
-        scores = (h_MD * vectors[: len(positive)]).sum(1, keepdim=True) + bias_V[positive, None]
-        scores = torch.cat([scores, h_MD @ vectors[len(positive) :].T + bias_V[negatives]], 1)
+        n = len(positive)
+        vectors, bias = source.rows(torch.cat([positive, negatives[0]]))
+        scores = (h_MD * vectors[:n]).sum(1, keepdim=True) + bias[:n, None]
+        scores = torch.cat([scores, h_MD @ vectors[n:].T + bias[n:]], 1)
     else:
         items = torch.cat([positive[:, None], negatives], 1)
-        if len(table_VD) <= WORTH_GATHERING * items.shape[1]:
+        if source.n_rows <= WORTH_GATHERING * items.shape[1]:
+            table_VD, bias_V = source.whole()
             scores = (h_MD @ table_VD.T).gather(1, items) + bias_V[items]
         else:
-            scores = torch.bmm(F.embedding(items, table_VD), h_MD[:, :, None])[:, :, 0] + bias_V[items]
+            vectors, bias = source.rows(items)
+            scores = torch.bmm(vectors, h_MD[:, :, None])[:, :, 0] + bias
     return _without_hits(scores, candidates)
 
 

@@ -77,6 +77,18 @@ def test_a_missing_shard_is_counted(tmp_path: Path) -> None:
         open_data(str(tmp_path))
 
 
+def test_shards_of_any_name(tmp_path: Path) -> None:
+    """Spark's, with what it leaves beside them; in the order of their numbers, and not among what describes items."""
+    for number in (10, 9):
+        frame = pd.DataFrame({"user_id": [number], "item_id": [1]})
+        frame.to_parquet(tmp_path / f"part-{number}-9c1e.c000.snappy.parquet")
+    (tmp_path / "_SUCCESS").touch()
+    pd.DataFrame({"item_id": [1], "title": ["one"]}).to_parquet(tmp_path / "items.parquet")
+    form = form_of(tmp_path)
+    assert [file.name[:7] for file in form.files] == ["part-9-", "part-10"]
+    assert form.items == tmp_path / "items.parquet"
+
+
 def saved(folder: Path, items: list[str]) -> Path:
     """What ``datasets.Dataset.save_to_disk`` writes."""
     folder.mkdir(parents=True)

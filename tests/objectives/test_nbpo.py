@@ -11,7 +11,7 @@ from recpref import components
 from recpref.losses.bpo import BPO
 from recpref.noise import logit, observed, unobserved
 from recpref.objectives.nbpo import NBPO
-from recpref.objectives.score import Score, candidate_scores, encoded
+from recpref.objectives.score import Score, Source, candidate_scores, encoded
 from recpref.optimizer import Optimizer
 from recpref.samplers.catalogue import Catalogue
 from recpref.samplers.uniform import Uniform
@@ -51,7 +51,7 @@ def test_it_is_one_positive_and_the_mean_of_its_negatives(likelihood):
     total, count, _ = nbpo(sasrec, BATCH, step())
     where = BATCH.targets != 0
     h, drawn = encoded(sasrec, BATCH.history, where), sampler()(BATCH, step().rng)
-    scores = candidate_scores(h, *sasrec.table(), drawn)
+    scores = candidate_scores(h, Source.of(sasrec), drawn)
     user = torch.tensor([1, 1, 1, 1, 2, 2])
     flips = nbpo.flips(h, user, torch.cat([drawn.positive[:, None], drawn.negatives], 1))
     expected = sum(

@@ -273,9 +273,9 @@ def test_several_states_are_scored_as_each_alone(n_items: int, rows: str) -> Non
     negatives = torch.randint(1, n_items + 1, (4 if rows == "own" else 1, 3), generator=rng)
     hit = torch.rand(4, 3, generator=rng) < 0.3
     candidates = Candidates(torch.randint(1, n_items + 1, (4,), generator=rng), negatives, hit=hit)
-    several = score.scores_of_each(states, table, bias, candidates)
+    several = score.scores_of_each(states, score.Source.table(table, bias), candidates)
     for found, state in zip(several, states, strict=True):
-        torch.testing.assert_close(found, score.candidate_scores(state, table, bias, candidates))
+        torch.testing.assert_close(found, score.candidate_scores(state, score.Source.table(table, bias), candidates))
         items = torch.cat([candidates.positive[:, None], negatives.expand(4, -1)], 1)
         by_hand = (state[:, None] * table[items]).sum(2) + bias[items]
         by_hand[:, 1:][hit] = -torch.inf

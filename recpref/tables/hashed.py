@@ -1,0 +1,90 @@
+"""Hash embeddings: an item's vector is a weighted sum of a few rows that it shares with others.
+
+Source: Svenstrup, Hansen and Winther, "Hash embeddings for efficient word representations" (NIPS 2017), section 3: ``e = sum_i p_i
+E[h_i]`` with k hashes into B rows and importance weights p of the item's own. Divergences: the hashes are permutations of the items cut
+to B rows, so that rows are shared evenly (theirs are random functions); every item has its own p, so that their second hash is the
+identity; p starts at ``1 / sqrt(k)``, and is not appended to the vector.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from recpref.item_table import STD, never, scores
+
+__all__ = ["Hashed"]
+
+SHARING = 10  # items for each row, where nothing else is said
+
+
+class Hashed(nn.Module):
+    """``n_rows`` x D numbers, ``n_hashes`` an item, and one more an item where the model has biases.
+
+    Two items whose hashes all agree differ in their importance only, which is a length and not a direction. With one hash, V + 1 rows
+    and no importance it is a whole table in another order.
+
+    Raises: ValueError for fewer rows or hashes than 1, or more rows than V + 1.
+    """
+
+    never: Tensor
+
+    def __init__(
+        self,
+        n_items: int,
+        d_model: int,
+        bias: bool,
+        *,
+        n_rows: int | None = None,
+        n_hashes: int = 2,
+        importance: bool = True,
+        seed: int = 0,
+    ):
+        super().__init__()
+        n_rows = max(1, (n_items + 1) // SHARING) if n_rows is None else n_rows
+        if not 1 <= n_rows <= n_items + 1:
+            raise ValueError(f"table.n_rows={n_rows} must lie between 1 and {n_items + 1}, the number of items and padding")
+        if n_hashes < 1:
+            raise ValueError(f"table.n_hashes={n_hashes} must be at least 1")
+        self.num_embeddings, self.n_rows = n_items + 1, n_rows
+        self.hashes = [_permutation(n_items + 1, random.Random(f"{seed} {number}")) for number in range(n_hashes)]
+        self.shared = nn.Embedding(n_rows, d_model)
+        nn.init.trunc_normal_(self.shared.weight, std=STD, a=-2 * STD, b=2 * STD)
+        self.importance = nn.Parameter(torch.full((n_items + 1, n_hashes), n_hashes**-0.5)) if importance else None
+        self.bias = nn.Parameter(torch.zeros(n_items + 1)) if bias else None
+        self.register_buffer("never", never(n_items), persistent=False)
+
+    def forward(self, items: Int[Tensor, "*S"]) -> Float[Tensor, "*S D"]:
+        """Shapes: [..] -> [.., D]."""
+        weight = None if self.importance is None else self.importance[items]
+        total = 0.0
+        for number, (factor, shift) in enumerate(self.hashes):
+            vectors = self.shared((items * factor + shift) % self.num_embeddings % self.n_rows)
+            total = total + (vectors if weight is None else vectors * weight[..., number, None])
+        assert isinstance(total, Tensor)  # there is a hash
+        return total
+
+    def rows(self, items: Int[Tensor, "*S"]) -> tuple[Float[Tensor, "*S D"], Float[Tensor, "*S"]]:
+        """As ``ItemTable.rows``."""
+        bias = self.never[items]
+        return self(items), bias if self.bias is None else bias + self.bias[items]
+
+    def score(self, h: Float[Tensor, "M D"], items: Int[Tensor, "#M C"] | None = None) -> Float[Tensor, "M C"]:
+        """As ``ItemTable.score``."""
+        return scores(self, h, items)
+
+    def table(self) -> tuple[Float[Tensor, "V1 D"], Float[Tensor, " V1"]]:
+        """All vectors, made when they are asked for."""
+        return self.rows(torch.arange(self.num_embeddings, device=self.never.device))
+
+
+def _permutation(n: int, rng: random.Random) -> tuple[int, int]:
+    """``a`` and ``b`` for which ``(a i + b) mod n`` takes every value once."""
+    while True:
+        factor = rng.randrange(1, n + 1)
+        if math.gcd(factor, n) == 1:
+            return factor, rng.randrange(n)

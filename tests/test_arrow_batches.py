@@ -1,0 +1,113 @@
+"""Arrow batches in, Arrow batches out: wherever a stream is cut, the lists are those of the whole frame; once in Spark itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import recpref
+from recpref.arrow_batches import recommend_batches, whole_users
+
+
+def test_whole_users_by_hand() -> None:
+    """a a b | b | b c | (nothing) | c: first both of a, then three of b, then c."""
+    batches = [pa.record_batch({"u": list(users), "n": list(range(len(users)))}) for users in ("aab", "b", "bc", "", "c")]
+    assert [table["u"].to_pylist() for table in whole_users(batches, "u")] == [["a", "a"], ["b", "b", "b"], ["c", "c"]]
+    assert [table["n"].to_pylist() for table in whole_users(batches, "u")] == [[0, 1], [2, 0, 0], [1, 0]]
+    assert list(whole_users(iter([]), "u")) == []
+
+
+@given(st.lists(st.integers(1, 4), max_size=12), st.lists(st.integers(0, 3), min_size=1, max_size=4))
+def test_no_user_is_cut_and_no_row_is_lost(lengths: list[int], cuts: list[int]) -> None:
+    users = [user for user, length in enumerate(lengths) for _ in range(length)]
+    batches, first, turn = [], 0, 0
+    while first < len(users):
+        size = cuts[turn % len(cuts)] if sum(cuts) else 1
+        batches.append(pa.record_batch({"u": pa.array(users[first : first + size], pa.int64())}))
+        first, turn = first + size, turn + 1
+    tables = [table["u"].to_pylist() for table in whole_users(batches, "u")]
+    assert [user for table in tables for user in table] == users
+    assert len(set(users)) == sum(len(set(table)) for table in tables)
+
+
+@pytest.fixture(scope="module")
+def frame() -> pd.DataFrame:
+    rows = [(f"u{user:02d}", f"i{(user * 3 + place * place) % 15}", place) for user in range(20) for place in range(3 + user % 5)]
+    return pd.DataFrame(rows, columns=["who", "what", "when"])
+
+
+@pytest.fixture(scope="module")
+def run(frame: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> recpref.Run:
+    data = recpref.Interactions.from_dataframe(frame, user="who", item="what", time="when")
+    return recpref.fit("model=itemknn", f"out={tmp_path_factory.mktemp('runs')}", data=data)
+
+
+def collected(batches) -> pd.DataFrame:
+    return pa.Table.from_batches(batches).to_pandas().sort_values(["user", "rank"], ignore_index=True)
+
+
+def same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
+    expected = expected.sort_values(["user", "rank"], ignore_index=True)
+    for name in ("user", "item", "rank"):
+        assert found[name].tolist() == expected[name].tolist()
+    assert found.score.to_numpy() == pytest.approx(expected.score.to_numpy(), rel=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+@pytest.mark.parametrize("timed", [True, False])
+def test_wherever_the_stream_is_cut(run: recpref.Run, frame: pd.DataFrame, size: int, timed: bool) -> None:
+    frame = frame if timed else frame.drop(columns="when")
+    batches = pa.Table.from_pandas(frame, preserve_index=False).to_batches(max_chunksize=size)
+    found = list(run.recommend_batches(iter(batches), 4))
+    assert found[0].schema.names == ["user", "item", "rank", "score"]
+    assert found[0].schema.types == [batches[0].schema.types[0], pa.string(), pa.int64(), pa.float32()]
+    same(collected(found), run.recommend(frame, 4))
+
+
+def test_seen_items_may_stay(run: recpref.Run, frame: pd.DataFrame) -> None:
+    batches = pa.Table.from_pandas(frame, preserve_index=False).to_batches()
+    same(collected(recommend_batches(run, batches, 3, filter_seen=False)), run.recommend(frame, 3, filter_seen=False))
+
+
+def test_nothing_comes_of_nothing_and_errors_name_the_column(run: recpref.Run) -> None:
+    assert list(run.recommend_batches([])) == []
+    with pytest.raises(ValueError, match="the batches of histories have no column 'who'; they have 'user'"):
+        list(run.recommend_batches([pa.record_batch({"user": ["a"]})]))
+    with pytest.raises(ValueError, match="column 'who' has 1 missing ids"):
+        list(run.recommend_batches([pa.record_batch({"who": ["a", None], "what": ["i1", "i2"]})]))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # the engine's own
+def test_in_spark(run: recpref.Run, frame: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """mapInArrow over partitions by user, and shards by user written by Spark and prepared by us. Skipped where Spark is not installed."""
+    sql = pytest.importorskip("pyspark.sql")
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(recpref.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]))
+    builder = sql.SparkSession.builder.master("local[1]").config("spark.sql.shuffle.partitions", "3").config("spark.ui.enabled", "false")
+    spark = builder.config("spark.sql.execution.arrow.maxRecordsPerBatch", "5").config("spark.driver.host", "127.0.0.1").getOrCreate()
+    path = str(run.path)
+
+    def serve(batches):
+        yield from recpref.load(path).recommend_batches(batches, 4)
+
+    try:
+        rows = [tuple(row) for row in frame.sample(frac=1, random_state=0).values.tolist()]
+        events = spark.createDataFrame(rows, "who string, what string, when long").repartition("who")
+        lists = events.sortWithinPartitions("who").mapInArrow(serve, "user string, item string, rank long, score float").collect()
+        same(collected(pa.Table.from_pylist([row.asDict() for row in lists]).to_batches()), run.recommend(frame, 4))
+        events.write.parquet(str(tmp_path / "events"))
+    finally:
+        spark.stop()
+    from recpref.data.asked import Asked
+    from recpref.data.preparing import prepare
+
+    store = prepare(tmp_path / "events", tmp_path / "store", Asked("who", "what", "when"))
+    assert store.digest == recpref.Interactions.from_dataframe(frame, user="who", item="what", time="when").digest
