@@ -70,8 +70,10 @@ def graceful_interrupt(trainer: Any) -> Iterator[threading.Event]:
         yield interrupted
         return
 
-    previous = {number: signal.signal(number, watch.asked) for number in ASKING}
+    previous = {number: signal.getsignal(number) for number in ASKING}
     watch.before = previous[signal.SIGINT]
+    if getattr(trainer, "world_size", 1) == 1:
+        watch.listen()  # and of several, when they have found each other: whoever waits for others is to end when told to
     trainer.callbacks.insert(0, watch)  # the state is not saved in the batch after which training stops
     try:
         yield interrupted
@@ -104,8 +106,14 @@ class _Interruption(pl.Callback):
         self.trainer.should_stop = True
         self.interrupted.set()
 
+    def listen(self) -> None:
+        """Answers the signals from now on."""
+        for number in ASKING:
+            signal.signal(number, self.asked)
+
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        signal.signal(signal.SIGTERM, self.asked)
+        if threading.current_thread() is threading.main_thread():
+            self.listen()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int) -> None:
         if connected() and agreed(self.when >= 0):
@@ -168,16 +176,17 @@ class SaveState(pl.Callback):
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keeps Lightning's advertisements and its advice on data loaders, which are not ours, from the screen."""
-    logger = logging.getLogger("pytorch_lightning")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    levels = {name: logging.getLogger(name).level for name in ("pytorch_lightning", "lightning_fabric")}
+    for name in levels:
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="pytorch_lightning")
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
             yield
     finally:
-        logger.setLevel(level)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
 class Lines(pl.Callback):

@@ -16,16 +16,12 @@ from recpref.processes import connected, first, restarted, started
 from recpref.suggest import unknown
 from recpref.workplace import STATE
 
-SEARCHING = "ddp_find_unused_parameters_true"
-STRATEGIES = ("auto", "ddp", SEARCHING, "ddp_find_unused_parameters_false")  # those whose processes run the whole program
+SEARCHING, PLAIN = "ddp_find_unused_parameters_true", "ddp_find_unused_parameters_false"
+STRATEGIES = ("auto", "ddp", SEARCHING, PLAIN)  # those whose processes run the whole program
 
 
 def trainer_for(options: dict[str, Any], stopping: Stopping, loggers: list[Logger], place: Path, *, validated: bool) -> pl.Trainer:
-    """Lightning's trainer with our callbacks. Raises: ValueError with what Lightning has against the options.
-
-    Processes look for parameters without a gradient in every step, as flip heads have in their first epochs; who knows that there are
-    none says ``trainer.strategy=ddp_find_unused_parameters_false``.
-    """
+    """Lightning's trainer with our callbacks. Raises: ValueError with what Lightning has against the options."""
     ours = {
         "callbacks": callbacks(stopping, place / STATE, validated=validated),
         "logger": loggers,
@@ -40,11 +36,16 @@ def trainer_for(options: dict[str, Any], stopping: Stopping, loggers: list[Logge
 
 def _trainer(options: dict[str, Any], ours: dict[str, Any]) -> pl.Trainer:
     try:
-        found = pl.Trainer(**options, **ours)
-        several = found.world_size > 1 and options.get("strategy", "auto") in ("auto", "ddp")
-        return pl.Trainer(**{**options, "strategy": SEARCHING}, **ours) if several else found
+        return pl.Trainer(**options, **ours)
     except (MisconfigurationException, TypeError, ValueError) as error:
         raise ValueError(f"trainer.*: {error}") from error
+
+
+def with_strategy(options: dict[str, Any], *, resting: bool) -> dict[str, Any]:
+    """The options for several processes, where they leave the strategy open. ``resting``: some parameters have no gradient in some steps,
+    as those of a flip head in its first epochs, so that the processes have to look for them in every step."""
+    open_ = options.get("strategy", "auto") in ("auto", "ddp")
+    return {**options, "strategy": SEARCHING if resting else PLAIN} if open_ else options
 
 
 def processes_of(options: dict[str, Any]) -> int:

@@ -21,7 +21,7 @@ from recpref.evaluation import Evaluation, Question
 from recpref.optimizer import Optimizer
 from recpref.processes import alone, connected, gathered, summed, world
 from recpref.topk import TopK
-from recpref.trainers import trainer_for
+from recpref.trainers import processes_of, trainer_for, with_strategy
 from recpref.types import PAD, Batch, Objective, Step
 from recpref.workplace import STATE
 
@@ -169,6 +169,8 @@ def train(
     The best are those of the best validation; without validation, the last. ``watchers`` are told of training as Lightning's callbacks are.
     """
     state = _readable(place / STATE)
+    if processes_of(options) > 1:
+        options = with_strategy(options, resting=bool(resting(module, data.batches.one())))
     with quiet():
         trainer = trainer_for(options, stopping, loggers, place, validated=len(data.valid.targets) > 0)
         trainer.callbacks.extend(watchers)
@@ -189,6 +191,21 @@ def train(
         validations=module.validations,
         before=module.before,
     )
+
+
+def resting(module: Training, batch: Batch) -> list[str]:
+    """The names of the parameters that get no gradient from a batch in the first epoch. Leaves everything as it was."""
+    parts = nn.ModuleList([part for part in (module.model, module.objective) if isinstance(part, nn.Module)])
+    modes = {part: part.training for part in parts.modules()}
+    parts.eval()  # in training, models remember what they have seen
+    with torch.random.fork_rng(devices=[]), alone():
+        total, _, _ = module.objective(module.model, batch, Step(0, 0, torch.Generator().manual_seed(0)))
+        total.backward()
+    found = [name for name, parameter in parts.named_parameters() if parameter.requires_grad and parameter.grad is None]
+    parts.zero_grad(set_to_none=True)
+    for part, mode in modes.items():
+        part.training = mode
+    return found
 
 
 def _readable(state: Path) -> Path | None:

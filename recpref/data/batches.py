@@ -101,6 +101,12 @@ class Batches:
             batch = self.examples(self.history(item, start[taken], stop[taken], width), Draw(self.seed, epoch, taken))
             yield batch if len(mine) else batch._replace(idle=True)
 
+    def one(self) -> Batch:
+        """The first row of the first epoch, for who wants to know what training is like."""
+        row = torch.zeros(1, dtype=torch.long)
+        spans = self.examples.cut(Spans(self.spans.start[:1], self.spans.stop[:1]), Draw(self.seed, 0, row))
+        return self.examples(self.history(self.item, torch.from_numpy(spans.start), torch.from_numpy(spans.stop)), Draw(self.seed, 0, row))
+
     def items(self, epoch: int) -> Int[Tensor, " n"]:
         """Every training item, in the order of this epoch."""
         if self.tied is None or self.moment is None:
