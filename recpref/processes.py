@@ -78,6 +78,25 @@ def restarted() -> bool:
     return any(int(os.environ.get(name) or 0) > 0 for name in ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT"))
 
 
+def connect_again(device: Any) -> None:
+    """Connects processes that torchrun has restarted, as Lightning would, but under a name of this attempt.
+
+    torchrun keeps one store for all attempts, in which the addresses of those that were killed still stand (pytorch issue 135712). On
+    several nodes the attempts are not counted alike, and ``TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1`` makes torchrun open a store for each.
+    """
+    shared = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True" and os.environ.get("GROUP_WORLD_SIZE", "1") == "1"
+    if not (TORCHRUN in os.environ and restarted() and shared):
+        return
+    import torch.distributed as dist
+
+    if dist.is_initialized():
+        return
+    store, number, count = next(dist.rendezvous("env://"))
+    attempt = dist.PrefixStore(f"attempt {os.environ['TORCHELASTIC_RESTART_COUNT']}", store)
+    backend, device_id = ("nccl", device) if device.type == "cuda" else ("gloo", None)
+    dist.init_process_group(backend, store=attempt, rank=number, world_size=count, device_id=device_id)
+
+
 def world() -> int:
     """How many processes train together."""
     if not connected():

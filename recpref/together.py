@@ -37,8 +37,10 @@ def by_all_or_one(work: Callable[[], None], path: Path, *, several: bool) -> Non
 
 
 def made_before(path: Path) -> bool:
-    """Whether this was started anew, and the run had been finished by then."""
-    return processes.restarted() and finished(path) and not place_of(path).exists()
+    """Whether this was started anew, and the run had been finished by then. Where processes can ask each other, the first one knows: it
+    may finish the run before another one looks."""
+    made = processes.restarted() and finished(path) and not place_of(path).exists()
+    return processes.agreed(processes.first() and made) if processes.connected() else made
 
 
 def to_continue(path: Path) -> Path | None:

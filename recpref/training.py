@@ -19,7 +19,7 @@ from recpref.data.randomness import seed_of
 from recpref.datamodule import Data
 from recpref.evaluation import Evaluation, Question
 from recpref.optimizer import Optimizer
-from recpref.processes import alone, connected, gathered, summed, world
+from recpref.processes import alone, connect_again, connected, gathered, summed, world
 from recpref.topk import TopK
 from recpref.trainers import processes_of, trainer_for, with_strategy
 from recpref.types import PAD, Batch, Objective, Step
@@ -174,6 +174,8 @@ def train(
     with quiet():
         trainer = trainer_for(options, stopping, loggers, place, validated=len(data.valid.targets) > 0)
         trainer.callbacks.extend(watchers)
+        if trainer.world_size > 1:
+            connect_again(trainer.strategy.root_device)
         with graceful_interrupt(trainer) as interrupted, alone() if trainer.world_size == 1 else nullcontext():
             trainer.fit(module, datamodule=data, ckpt_path=state, weights_only=True)
     best = next((callback for callback in trainer.callbacks if isinstance(callback, KeepBest)), None)
