@@ -20,7 +20,7 @@ LAYERS = [
     {"types", "suggest", "processes", "workplace", "plan", "overrides"},
     {"data", "losses", "samplers", "negatives", "noise", "flips", "metrics", "layers", "ligr", "adapters", "item_table"}
     | {"consumed", "sparse", "facts", "beyond", "text"},
-    {"models", "indexing", "objectives", "alignment", "topk", "significance"},
+    {"models", "indexing", "objectives", "alignment", "topk", "item_shards", "significance"},
     {
         "optimizer",
         "evaluation",

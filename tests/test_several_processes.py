@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from several import DDP, FITS, finish, start, together
 
 import recpref
 from recpref.composition import compose
 from recpref.workplace import STATE, place_of
-from several import DDP, FITS, finish, start, together
 
 SHAPE = ("model.d_model=16", "model.max_len=10", "model.dropout=0", "stopping.every=1", "trainer.max_epochs=2", "logger=csv")
 ROWS = ("loader.batch_size=16", "evaluation.batch_size=8")  # 49 users: the last batch has one row, and the seventh is nobody's partner
@@ -36,7 +36,7 @@ EXPERIMENTS["rounds"] += ("loader.batch_size=16", "evaluation.ks=[10]", "stoppin
 
 def options(name: str, csv: Path, out: Path, *more: str) -> list[str]:
     """The overrides of an experiment."""
-    shape = [part for part in SHAPE if name != "rounds" or not part.startswith("model.d_m") and not part.startswith("model.max")]
+    shape = [part for part in SHAPE if name != "rounds" or (not part.startswith("model.d_m") and not part.startswith("model.max"))]
     own = EXPERIMENTS[name]
     said = {part.partition("=")[0] for part in own}
     return [*(part for part in (*shape, *ROWS) if part.partition("=")[0] not in said), *own, f"data={csv}", f"out={out}", *more]
@@ -171,7 +171,7 @@ def test_a_killed_process_is_restarted_by_torchrun(whole: recpref.Run, csv: Path
 
 @pytest.mark.slow
 def test_lightning_starts_the_second_process_itself(csv: Path, tmp_path: Path, pair: dict[str, recpref.Run]) -> None:
-    """``python -m recpref.train ... trainer.strategy=ddp trainer.devices=2`` is all there is to say; one table, one run, the same weights."""
+    """``python -m recpref.train ... trainer.strategy=ddp trainer.devices=2`` is all there is to say: one table, one run."""
     command = [sys.executable, "-m", "recpref.train", *options("bert4rec", csv, tmp_path, *DDP)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr
