@@ -71,9 +71,9 @@ def test_what_lightning_refuses_is_told(tmp_path: Path) -> None:
         trainer_for({"max_epochs": -5}, Stopping(), [], tmp_path, validated=True)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_parameters_that_rest_are_found() -> None:
     """One layer is used and one is not; random numbers, modes and gradients are left as they were."""
-    from recpref.data.examples.next_item import NextItem
     from recpref.training import resting
     from recpref.types import Batch, History
 
@@ -92,4 +92,3 @@ def test_parameters_that_rest_are_found() -> None:
     assert torch.equal(torch.get_rng_state(), before)
     assert [part.training for part in (model, model.used, model.frozen)] == [True, True, False]
     assert all(parameter.grad is None for parameter in model.parameters())
-    assert NextItem.causal
