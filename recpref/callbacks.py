@@ -1,4 +1,7 @@
-"""When training stops: the patience rule, Ctrl-C, and the judgement whether it stopped too early."""
+"""When training stops: the patience rule, Ctrl-C, and the judgement whether it stopped too early.
+
+Several processes stop after the same batch and save at the same one: what any of them was told, all of them do.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -17,7 +20,11 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping, RichProgressBar
 
+from recpref.processes import agreed, connected, first
+
 METRIC = "valid/ndcg@10"  # what chooses, where ``stopping.k`` is its default
+ASKING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name))  # SLURM may send the last
+TWICE = 1.0  # seconds after which a second Ctrl-C is one; torchrun passes the first on to those who have it already
 
 
 class Stopping:
@@ -55,20 +62,19 @@ def still_rising(validations: Sequence[float]) -> bool:
 
 @contextmanager
 def graceful_interrupt(trainer: Any) -> Iterator[threading.Event]:
-    """Ctrl-C or SIGTERM ends training after the batch, so that the best model is kept and the run written; a second
-    Ctrl-C interrupts at once. Yields an event that is set once that happened."""
+    """Ctrl-C, SIGTERM or SIGUSR1 ends training after the batch, so that the best model is kept and the run written; a second
+    Ctrl-C interrupts at once. Yields an event that is set once that happened, to any of several processes."""
     interrupted = threading.Event()
+    watch = _Interruption(trainer, interrupted)
     if threading.current_thread() is not threading.main_thread():
         yield interrupted
         return
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, previous[signal.SIGINT])
-        trainer.should_stop = True
-        interrupted.set()
-
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    trainer.callbacks.append(_OurSignal(stop))
+    previous = {number: signal.getsignal(number) for number in ASKING}
+    watch.before = previous[signal.SIGINT]
+    if getattr(trainer, "world_size", 1) == 1:
+        watch.listen()  # and of several, when they have found each other: whoever waits for others is to end when told to
+    trainer.callbacks.insert(0, watch)  # the state is not saved in the batch after which training stops
     try:
         yield interrupted
     finally:
@@ -76,14 +82,46 @@ def graceful_interrupt(trainer: Any) -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-class _OurSignal(pl.Callback):
-    """Lightning puts its own SIGTERM handler, which breaks training off, before ours when training starts: take it out."""
+class _Interruption(pl.Callback):
+    """Passes a signal on to the trainer: at once where it is the only process, and else when all processes have finished the batch.
 
-    def __init__(self, handler: Callable[[int, FrameType | None], None]):
-        self.handler = handler
+    Lightning puts its own SIGTERM handler, which breaks training off, before ours when training starts: that is taken out.
+    """
+
+    def __init__(self, trainer: Any, interrupted: threading.Event):
+        self.trainer, self.interrupted, self.when = trainer, interrupted, -1.0
+        self.before: Any = signal.SIG_DFL
+
+    def asked(self, number: int, frame: FrameType | None) -> None:
+        """What answers the signals."""
+        if self.when < 0:
+            self.when = time.monotonic()
+        elif number == signal.SIGINT and time.monotonic() - self.when >= (TWICE if connected() else 0):
+            signal.signal(signal.SIGINT, self.before)
+            signal.raise_signal(signal.SIGINT)
+        if not connected():
+            self.stop()
+
+    def stop(self) -> None:
+        self.trainer.should_stop = True
+        self.interrupted.set()
+
+    def listen(self) -> None:
+        """Answers the signals from now on."""
+        for number in ASKING:
+            signal.signal(number, self.asked)
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        signal.signal(signal.SIGTERM, self.handler)
+        if threading.current_thread() is threading.main_thread():
+            self.listen()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int) -> None:
+        if connected() and agreed(self.when >= 0):
+            self.stop()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if connected() and agreed(self.when >= 0):
+            self.stop()
 
 
 class KeepBest(pl.Callback):
@@ -125,28 +163,30 @@ class SaveState(pl.Callback):
         self.save(trainer)
 
     def save(self, trainer: pl.Trainer) -> None:
-        """Writes the state where it is due, in one step: a kill leaves the old state or the new one."""
-        if trainer.should_stop or time.monotonic() - self.last < self.seconds:
+        """Writes the state where the first process finds it due, in one step: a kill leaves the old state or the new one."""
+        if trainer.should_stop or not agreed(first() and time.monotonic() - self.last >= self.seconds):
             return
         partial = self.path.with_suffix(".partial")
         trainer.save_checkpoint(partial)
-        partial.replace(self.path)
+        if first():
+            partial.replace(self.path)
         self.last = time.monotonic()
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keeps Lightning's advertisements and its advice on data loaders, which are not ours, from the screen."""
-    logger = logging.getLogger("pytorch_lightning")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    levels = {name: logging.getLogger(name).level for name in ("pytorch_lightning", "lightning_fabric")}
+    for name in levels:
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="pytorch_lightning")
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
             yield
     finally:
-        logger.setLevel(level)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
 class Lines(pl.Callback):
@@ -156,7 +196,7 @@ class Lines(pl.Callback):
         self.shown = ("train/loss", metric)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        if (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1):
+        if (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) or not first():
             return
         shown = {name: float(value) for name, value in trainer.callback_metrics.items() if name in self.shown}
         print(f"epoch {trainer.current_epoch + 1:4d}  " + "  ".join(f"{name} {value:.4f}" for name, value in shown.items()), flush=True)

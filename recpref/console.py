@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from recpref.processes import first, rank
+
 OURS = Path(__file__).parent
 
 
@@ -22,7 +24,7 @@ def main(verb: Callable[[list[str]], None]) -> None:
     except (ValueError, OSError, FloatingPointError) as error:
         if not _refused_by_us(error) and not _disk_is_full(error):
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"{'' if first() else f'process {rank()}: '}error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted; nothing was written", file=sys.stderr)

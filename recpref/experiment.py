@@ -14,7 +14,7 @@ import pandas as pd
 import pytorch_lightning as pl
 import torch
 
-from recpref import components
+from recpref import components, processes
 from recpref.aspects import aspects
 from recpref.callbacks import Stopping, quiet
 from recpref.composition import chosen, compose
@@ -24,6 +24,7 @@ from recpref.data.batches import Examples, Loader
 from recpref.data.cards import open_data
 from recpref.data.heldout import Heldout, Split
 from recpref.data.interactions import Interactions
+from recpref.datamodule import Data
 from recpref.evaluation import Evaluation, Report
 from recpref.facts import Facts
 from recpref.optimizer import Optimizer
@@ -32,9 +33,10 @@ from recpref.plots import training_curve
 from recpref.run import Run, save, save_objective
 from recpref.sampled import sampled_report
 from recpref.start import begin, finished, refuse_start
+from recpref.together import by_all_or_one, made_before, refuse_processes, to_continue
 from recpref.topk import TopK
 from recpref.trackers import trackers
-from recpref.training import Course, Data, Training, train
+from recpref.training import Course, Training, train
 from recpref.workplace import STATE, workplace
 
 
@@ -58,7 +60,19 @@ def fit(*overrides: str, data: Interactions | str | None = None, resume: str | P
 
 
 def run_of(plan: Plan, data: Interactions, *, resume: str | Path | None = None) -> Run:
-    """The run of a complete plan (see ``compose``) on its data, which has been opened already; first that of the plan before it."""
+    """The run of a complete plan (see ``compose``) on its data, which has been opened already; first that of the plan before it.
+
+    Several processes train together where ``trainer.devices`` says so; of what needs one only, the others see the result.
+    What torchrun or SLURM starts anew goes on from the saved state, if there is one.
+    """
+    several, path = refuse_processes(plan), located(plan, data)[1]
+    resume = resume or to_continue(path)
+    if not made_before(path):
+        by_all_or_one(lambda: _made(plan, data, resume), path, several=several)
+    return Run.load(resume or path, trust=plan.architectures)
+
+
+def _made(plan: Plan, data: Interactions, resume: str | Path | None) -> None:
     first = plan.before
     plan, path = located(plan, data)
     if resume is not None:
@@ -72,9 +86,9 @@ def run_of(plan: Plan, data: Interactions, *, resume: str | Path | None = None) 
     if resume is None:
         _begun(plan, data, split, first)
     with torch.random.fork_rng(), workplace(path, resume=resume is not None) as place:
-        _describe(place, plan, data, found)
+        if processes.first():
+            _describe(place, plan, data, found)
         _fitted(plan, data, split, place)
-    return Run.load(path, trust=plan.architectures)
 
 
 def validated(plan: Plan, data: Interactions, place: Path, *, watchers: Sequence[pl.Callback] = ()) -> tuple[dict[str, Any], Course]:
@@ -82,6 +96,8 @@ def validated(plan: Plan, data: Interactions, place: Path, *, watchers: Sequence
 
     Raises: ValueError as ``run_of``, and where nothing validates.
     """
+    if refuse_processes(plan):
+        raise ValueError("a search trains each trial in one process; leave trainer.devices out, and say workers=2 for two at a time")
     first = plan.before
     plan, _ = located(plan, data)
     split = _component(plan.split, "split", {})(data)
@@ -110,7 +126,7 @@ def _trained_before(plan: Plan, data: Interactions) -> None:
     Raises: ValueError where its training was interrupted.
     """
     path = located(plan, data)[1]
-    if not finished(path) and not (path / STATE).is_file():
+    if not finished(path) and (processes.restarted() or not (path / STATE).is_file()):
         run_of(plan, data)
     if not finished(path):
         raise ValueError(f"the training of the base was interrupted; continue it with resume={path}, and say this again")
@@ -160,10 +176,16 @@ def _fitted(plan: Plan, data: Interactions, split: Split, place: Path) -> None:
     start = time.perf_counter()
     model, course = _trained(plan, split.train, split.valid, place)
     earlier = course.before
+    if not processes.first():
+        if plan.refit and not course.interrupted:
+            processes.wait()
+            _refitted(plan, split, course.best_epoch, place)
+        return
     metrics = {**_metrics("valid", _report(plan, model, split.valid)), **course.facts}
     report = _report(plan, model, split.test)
     if plan.refit and not course.interrupted:
         metrics |= _metrics("chosen/test", report)
+        processes.wait()
         model, course = _refitted(plan, split, course.best_epoch, place)
         earlier += course.before
         metrics |= {"train/interrupted": course.interrupted}
@@ -209,7 +231,8 @@ def _metrics(name: str, report: Report) -> dict[str, Any]:
 def _refitted(plan: Plan, split: Split, epochs: int, place: Path) -> tuple[Any, Course]:
     """A new model trained on training and validation rows together, for as many epochs as validation chose."""
     rows = split.test.history
-    (place / "refit").mkdir(exist_ok=True)
+    if processes.first():
+        (place / "refit").mkdir(exist_ok=True)
     chosen_length = replace(plan, trainer=plan.trainer | {"max_epochs": max(1, epochs)})
     nothing = Heldout(rows, rows.where(np.zeros(len(rows), dtype=bool)))
     return _trained(chosen_length, rows, nothing, place / "refit", horizon=plan.trainer.get("max_epochs"))
@@ -235,10 +258,11 @@ def _trained(
     with quiet():
         loggers = trackers(plan.logger, place, f"{title}, seed {plan.seed}")
     course = train(module, batches, stopping, plan.trainer, loggers, place, watchers)
-    training_curve(
-        course.validations, course.losses, place / "curve.png", title=title, best_epoch=course.best_epoch, metric=stopping.metric
-    )
-    save_objective(place, module.objective)
+    if processes.first():
+        training_curve(
+            course.validations, course.losses, place / "curve.png", title=title, best_epoch=course.best_epoch, metric=stopping.metric
+        )
+        save_objective(place, module.objective)
     return model.eval().cpu(), course
 
 

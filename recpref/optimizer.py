@@ -89,7 +89,7 @@ class Optimizer:
         def move(averages: Any, values: Any, n: Any) -> None:
             torch._foreach_lerp_(averages, values, 1 - min(self.average, (int(n) + 1) / (int(n) + 10)))
 
-        return AveragedModel(model, multi_avg_fn=move) if self.average else None
+        return AveragedModel(model, multi_avg_fn=move).requires_grad_(False) if self.average else None
 
     def factor(self, step: int, n_steps: float) -> float:
         """What the rate is multiplied with at ``step`` (from 0)."""

@@ -1,16 +1,19 @@
 """python -m recpref.train model=bert4rec data=ml_100k [key=value ...]: train, evaluate, save, and print the row.
 
 resume=runs/... continues an interrupted training. --help lists models, losses, data sets and every option with its
-default; --cfg prints the composed experiment.
+default; --cfg prints the composed experiment. trainer.strategy=ddp trainer.devices=2 trains in two processes, of which the first prints.
 """
 
 from __future__ import annotations
 
+import os
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recpref import console
+from recpref.processes import first
 
 if TYPE_CHECKING:
     from recpref.run import Run
@@ -30,7 +33,8 @@ def train(arguments: list[str]) -> None:
 
         print(yaml.safe_dump(compose(overrides).content, sort_keys=False), end="")
     else:
-        _fit_and_print(overrides)
+        with open(os.devnull, "w") as nowhere, nullcontext() if first() else redirect_stdout(nowhere):
+            _fit_and_print(overrides)
 
 
 def _fit_and_print(overrides: list[str]) -> None:

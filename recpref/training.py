@@ -1,29 +1,28 @@
-"""The one LightningModule and the one LightningDataModule: every model and every objective trains here."""
+"""The one LightningModule: every model and every objective trains here."""
 
 from __future__ import annotations
 
 import pickle
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import Logger
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 
-from recpref.callbacks import KeepBest, Stopping, callbacks, graceful_interrupt, quiet, still_rising
-from recpref.data.batches import Batches, Examples, Loader
-from recpref.data.heldout import Heldout
-from recpref.data.interactions import Interactions
+from recpref.callbacks import KeepBest, Stopping, graceful_interrupt, quiet, still_rising
 from recpref.data.randomness import seed_of
+from recpref.datamodule import Data
 from recpref.evaluation import Evaluation, Question
 from recpref.lazy_rows import clip
 from recpref.optimizer import Optimizer
+from recpref.processes import alone, connect_again, connected, gathered, summed, world
 from recpref.topk import TopK
+from recpref.trainers import processes_of, trainer_for, with_strategy
 from recpref.types import PAD, Batch, Objective, Step
 from recpref.workplace import STATE
 
@@ -32,7 +31,9 @@ class Training(pl.LightningModule):
     """Divides the objective's summed loss by its count, and ranks the whole catalogue to validate.
 
     Randomness is a function of (seed, epoch, batch): dropout and samplers are seeded anew for each batch, so a resumed run
-    repeats an uninterrupted one exactly.
+    repeats an uninterrupted one exactly. Of several processes each has its own, the first that of one alone.
+
+    Sums and counts are those of all processes. Each ranks whole batches of the validation users, so that the numbers are those of one.
     """
 
     def __init__(
@@ -51,16 +52,20 @@ class Training(pl.LightningModule):
         self.began, self.before = time.perf_counter(), 0.0
         self.hits: list[Tensor] = []
         self.relevant: list[Tensor] = []
+        self.places: list[Tensor] = []
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         seed = seed_of(self.seed, self.current_epoch, index, self.global_rank)
         torch.manual_seed(seed)
         step = Step(self.current_epoch, self.global_step, torch.Generator(batch.targets.device).manual_seed(seed))
         total, count, logs = self.objective(self.model, batch, step)
-        loss = total / count.clamp(min=1)
-        if not bool(torch.isfinite(loss)):
-            raise FloatingPointError(f"the loss became {loss.item()} at step {self.global_step}; try a smaller optimizer.lr")
-        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=int(count))
+        if connected():
+            loss, shown, count, logs = _of_all(total * 0 if batch.idle else total, 0 if batch.idle else int(count), logs)
+        else:
+            shown = loss = total / count.clamp(min=1)
+        if not bool(torch.isfinite(shown)):
+            raise FloatingPointError(f"the loss became {shown.item()} at step {self.global_step}; try a smaller optimizer.lr")
+        self.log("train/loss", shown, on_step=False, on_epoch=True, prog_bar=True, batch_size=int(count))
         self.log_dict({f"train/{name}": value for name, value in logs.items()}, on_step=False, on_epoch=True, batch_size=int(count))
         return loss
 
@@ -87,18 +92,25 @@ class Training(pl.LightningModule):
         self.losses.append({"epoch": self.current_epoch + 1.0, "train/loss": float(self.trainer.callback_metrics["train/loss"])})
 
     def on_validation_epoch_start(self) -> None:
-        self.hits, self.relevant = [], []
+        self.hits, self.relevant, self.places = [], [], []
         self.topk = TopK(self.learned, seed=self.seed)
 
     def validation_step(self, asked: Question, index: int) -> None:
-        ranking = self.topk.recommend(asked.query, max(self.evaluation.ks))
-        self.hits.append(self.evaluation.hits(ranking, asked.targets))
+        if len(asked.targets):
+            ranking = self.topk.recommend(asked.query, max(self.evaluation.ks))
+            self.hits.append(self.evaluation.hits(ranking, asked.targets))
+        else:  # it is other processes' turn
+            self.hits.append(asked.targets.new_zeros(0, max(self.evaluation.ks), dtype=torch.bool))
         self.relevant.append((asked.targets != PAD).sum(1))
+        turn = index * self.trainer.world_size + self.global_rank
+        self.places.append(turn * self.evaluation.batch_size + torch.arange(len(asked.targets), device=asked.targets.device))
 
     def on_validation_epoch_end(self) -> None:
         if self.trainer.sanity_checking:
             return  # what has not been trained is no result
-        values = self.evaluation.measure(torch.cat(self.hits), torch.cat(self.relevant))
+        order = gathered(torch.cat(self.places)).argsort()
+        hits, relevant = (gathered(torch.cat(part))[order] for part in (self.hits, self.relevant))
+        values = self.evaluation.measure(hits, relevant)
         means = {f"valid/{name}": value.mean().float() for name, value in values.items()}
         chooses = f"valid/ndcg@{max(self.evaluation.ks)}"
         self.log_dict({name: mean for name, mean in means.items() if name != chooses})
@@ -121,48 +133,14 @@ class Training(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-class Data(pl.LightningDataModule):
-    """Training batches, and the validation users as questions. ``timed`` adds times to the histories of both."""
-
-    def __init__(
-        self,
-        rows: Interactions,
-        valid: Heldout,
-        examples: Examples,
-        loader: Loader,
-        evaluation: Evaluation,
-        *,
-        seed: int,
-        timed: bool = False,
-    ):
-        super().__init__()
-        self.valid, self.evaluation, self.timed = valid, evaluation, timed
-        self.batches = Batches(rows, examples, loader, seed=seed, place=self.place, timed=timed)
-
-    def place(self) -> tuple[int, int]:
-        """The epoch, and how many of its batches are done: more than none where training was resumed inside it."""
-        if self.trainer is None:
-            return 0, 0
-        return self.trainer.current_epoch, self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
-
-    def train_dataloader(self) -> Batches:
-        return self.batches
-
-    def val_dataloader(self) -> list[_Questions]:
-        return [_Questions(self.valid, self.evaluation, self.timed)] if len(self.valid.targets) else []
-
-
-class _Questions:
-    """The validation users, as often as asked."""
-
-    def __init__(self, heldout: Heldout, evaluation: Evaluation, timed: bool):
-        self.heldout, self.evaluation, self.timed = heldout, evaluation, timed
-
-    def __len__(self) -> int:
-        return len(self.evaluation.order(self.heldout))
-
-    def __iter__(self) -> Iterator[Question]:
-        return self.evaluation.questions(self.heldout, timed=self.timed)
+def _of_all(total: Tensor, count: int, logs: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor, dict[str, float]]:
+    """What to descend here, so that the mean of all processes' gradients is that of the sum of losses over the sum of counts; that
+    quotient; the sum of counts; and the logs' means over all that was counted."""
+    names = sorted(logs)
+    loss, counted, *sums = summed([float(total.detach()), float(count), *(float(logs[name]) * count for name in names)])
+    n = max(1.0, counted)
+    shown = total.new_tensor(loss / n)
+    return total * (world() / n), shown, torch.tensor(int(counted)), {name: value / n for name, value in zip(names, sums, strict=True)}
 
 
 class Course(NamedTuple):
@@ -201,10 +179,14 @@ def train(
     The best are those of the best validation; without validation, the last. ``watchers`` are told of training as Lightning's callbacks are.
     """
     state = _readable(place / STATE)
+    if processes_of(options) > 1:
+        options = with_strategy(options, resting=bool(resting(module, data.batches.one())))
     with quiet():
         trainer = trainer_for(options, stopping, loggers, place, validated=len(data.valid.targets) > 0)
         trainer.callbacks.extend(watchers)
-        with graceful_interrupt(trainer) as interrupted:
+        if trainer.world_size > 1:
+            connect_again(trainer.strategy.root_device)
+        with graceful_interrupt(trainer) as interrupted, alone() if trainer.world_size == 1 else nullcontext():
             trainer.fit(module, datamodule=data, ckpt_path=state, weights_only=True)
     best = next((callback for callback in trainer.callbacks if isinstance(callback, KeepBest)), None)
     if best is not None and best.weights:
@@ -223,6 +205,21 @@ def train(
     )
 
 
+def resting(module: Training, batch: Batch) -> list[str]:
+    """The names of the parameters that get no gradient from a batch in the first epoch. Leaves everything as it was."""
+    parts = nn.ModuleList([part for part in (module.model, module.objective) if isinstance(part, nn.Module)])
+    modes = {part: part.training for part in parts.modules()}
+    parts.eval()  # in training, models remember what they have seen
+    with torch.random.fork_rng(devices=[]), alone():
+        total, _, _ = module.objective(module.model, batch, Step(0, 0, torch.Generator().manual_seed(0)))
+        total.backward()
+    found = [name for name, parameter in parts.named_parameters() if parameter.requires_grad and parameter.grad is None]
+    parts.zero_grad(set_to_none=True)
+    for part, mode in modes.items():
+        part.training = mode
+    return found
+
+
 def _readable(state: Path) -> Path | None:
     """The saved state, if there is one. Raises: ValueError where it is damaged."""
     if not state.is_file():
@@ -232,20 +229,3 @@ def _readable(state: Path) -> Path | None:
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise ValueError(f"{state} cannot be read ({type(error).__name__}); remove {state.parent} and start anew") from error
     return state
-
-
-def trainer_for(options: dict[str, Any], stopping: Stopping, loggers: list[Logger], place: Path, *, validated: bool) -> pl.Trainer:
-    """Lightning's trainer with our callbacks. Raises: ValueError with what Lightning has against the options."""
-    ours = {
-        "callbacks": callbacks(stopping, place / STATE, validated=validated),
-        "logger": loggers,
-        "default_root_dir": place,
-        "check_val_every_n_epoch": stopping.every,
-        "enable_progress_bar": sys.stderr.isatty(),
-        "use_distributed_sampler": False,
-        "enable_checkpointing": False,
-    }
-    try:
-        return pl.Trainer(**options, **ours)
-    except (MisconfigurationException, TypeError, ValueError) as error:
-        raise ValueError(f"trainer.*: {error}") from error

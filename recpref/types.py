@@ -31,10 +31,14 @@ class History(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Histories and what to predict at each of their positions; PAD where no loss is taken."""
+    """Histories and what to predict at each of their positions; PAD where no loss is taken.
+
+    ``idle``: a copy of a row that another process learns from, so that this one takes part in the step. It counts for nothing.
+    """
 
     history: History
     targets: Int[Tensor, "B L"]
+    idle: bool = False
 
 
 class Query(NamedTuple):
@@ -68,7 +72,7 @@ class Candidates(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Where training stands. ``rng`` is seeded by (seed, epoch, batch), so a resumed run draws what an uninterrupted one would."""
+    """Where training stands. ``rng`` is seeded by (seed, epoch, batch, process): a resumed run draws what an uninterrupted one would."""
 
     epoch: int
     step: int

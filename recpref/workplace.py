@@ -1,4 +1,7 @@
-"""Where a run is made: a hidden folder beside its place, which it takes in one step once everything is written."""
+"""Where a run is made: a hidden folder beside its place, which it takes in one step once everything is written.
+
+Of several processes the first one writes; the others know the place, and go on when the run is where it belongs.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from recpref.processes import first, restarted, wait, wait_for
 
 OWNER = "process"
 LEAST = 64 * 2**20  # bytes that the smallest run, its logs and its saved state may need
@@ -32,6 +37,12 @@ def workplace(path: Path, *, resume: bool = False) -> Iterator[Path]:
     is full; PermissionError where the folder cannot be written to.
     """
     place = place_of(path)
+    if not first():
+        if resume:
+            wait_for(place / STATE)
+        yield place
+        wait()
+        return
     _claim(place, path, resume)
     try:
         yield place
@@ -43,11 +54,12 @@ def workplace(path: Path, *, resume: bool = False) -> Iterator[Path]:
         raise
     (place / OWNER).unlink()
     _replace(path, place)
+    wait()
 
 
 def _claim(place: Path, path: Path, resume: bool) -> None:
     owner = owner_of(place)
-    if owner is not None:
+    if owner is not None and not restarted():  # who restarts us has ended all that was there before
         raise ValueError(f"{path} is being made by process {owner}; wait for it or stop it")
     if (place / STATE).is_file() and not resume:
         raise ValueError(f"an interrupted training of {path} was found; continue it with resume={path}, or remove {place}")
@@ -58,7 +70,8 @@ def _claim(place: Path, path: Path, resume: bool) -> None:
         (place / OWNER).write_text(str(os.getpid()))
         _refuse_full_disk(place, path)
         if resume and not (place / STATE).is_file():
-            shutil.copy(path / STATE, place / STATE)
+            shutil.copy(path / STATE, place / f"{STATE}.partial")
+            (place / f"{STATE}.partial").replace(place / STATE)
     except PermissionError as error:
         raise PermissionError(f"{path.parent} cannot be written to; say out=FOLDER for another place") from error
 

@@ -17,12 +17,26 @@ SOURCES = sorted(ROOT.rglob("*.py"))
 TREES = {source: ast.parse(source.read_text()) for source in SOURCES}
 LINES = {source: len(source.read_text().splitlines()) for source in SOURCES}
 LAYERS = [
-    {"types", "suggest", "workplace", "plan", "overrides"},
+    {"types", "suggest", "processes", "workplace", "plan", "overrides"},
     {"data", "losses", "samplers", "negatives", "noise", "flips", "metrics", "layers", "ligr", "adapters", "item_table", "tables"}
     | {"consumed", "sparse", "facts", "beyond", "text"},
-    {"models", "indexing", "objectives", "alignment", "topk", "approximate", "significance"},
-    {"optimizer", "lazy_rows", "evaluation", "sampled", "similar", "callbacks", "trackers", "training", "components", "preferences", "llm"},
-    {"composition", "run", "arrow_batches", "plots", "environment", "continuation", "start", "external", "aspects", "bridges"},
+    {"models", "indexing", "objectives", "alignment", "topk", "item_shards", "approximate", "significance"},
+    {
+        "optimizer",
+        "lazy_rows",
+        "evaluation",
+        "sampled",
+        "similar",
+        "callbacks",
+        "trackers",
+        "trainers",
+        "datamodule",
+        "training",
+        "components",
+        "preferences",
+        "llm",
+    },
+    {"composition", "run", "arrow_batches", "plots", "environment", "continuation", "start", "together", "external", "aspects", "bridges"},
     {"experiment"},
     {"tuning", "leaderboard"},
     {"train", "recommend", "prepare", "doctor", "help", "console", "tune", "benchmark"},

@@ -37,7 +37,7 @@ class Examples(Protocol):
 
 
 class Loader:
-    """How rows are put into batches. ``batch_size`` counts sequences.
+    """How rows are put into batches. ``batch_size`` counts sequences, those of all processes together.
 
     ``shuffle_ties``: a user's rows of equal time, whose order the data does not know, change places in every epoch. Without
     it, models learn the order of the file. Validation and test keep that order.
@@ -54,6 +54,9 @@ class Loader:
 class Batches:
     """The batches of the epoch that ``place()`` names, from the batch that it names, every time it is iterated over.
 
+    Of each batch a process takes the consecutive rows that ``share()`` (its number, how many there are) says, as wide as the longest
+    of the whole batch: what one process trains on, in the same order. Where a batch has fewer rows than there are processes, some are idle.
+
     Rows of similar length share a batch, so that little of it is padding, and which rows do changes in every epoch.
 
     ``timed`` adds the times to the histories, where the data has a clock.
@@ -69,6 +72,7 @@ class Batches:
         *,
         seed: int,
         place: Callable[[], tuple[int, int]],
+        share: Callable[[], tuple[int, int]] = lambda: (0, 1),
         timed: bool = False,
     ):
         self.spans = examples.spans(train.offsets)
@@ -79,18 +83,29 @@ class Batches:
         clock = train.time if timed and train.clock == "seconds" else None
         self.time = None if clock is None else _tensor(clock)
         self.examples, self.batch_size, self.seed, self.place = examples, loader.batch_size, seed, place
+        self.share = share
 
     def __len__(self) -> int:
         return -(-len(self.spans.start) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        epoch, done = self.place()
+        (epoch, done), (number, processes) = self.place(), self.share()
         every = torch.arange(len(self.spans.start))
         spans = self.examples.cut(self.spans, Draw(self.seed, epoch, every))
         start, stop = torch.from_numpy(spans.start), torch.from_numpy(spans.stop)
         item = self.items(epoch)
         for rows in self.rows(stop - start, epoch)[done:]:
-            yield self.examples(self.history(item, start[rows], stop[rows]), Draw(self.seed, epoch, rows))
+            width = int((stop - start)[rows].max())
+            mine = rows.tensor_split(processes)[number]
+            taken = mine if len(mine) else rows[:1]
+            batch = self.examples(self.history(item, start[taken], stop[taken], width), Draw(self.seed, epoch, taken))
+            yield batch if len(mine) else batch._replace(idle=True)
+
+    def one(self) -> Batch:
+        """The first row of the first epoch, for who wants to know what training is like."""
+        row = torch.zeros(1, dtype=torch.long)
+        spans = self.examples.cut(Spans(self.spans.start[:1], self.spans.stop[:1]), Draw(self.seed, 0, row))
+        return self.examples(self.history(self.item, torch.from_numpy(spans.start), torch.from_numpy(spans.stop)), Draw(self.seed, 0, row))
 
     def items(self, epoch: int) -> Int[Tensor, " n"]:
         """Every training item, in the order of this epoch."""
@@ -106,9 +121,9 @@ class Batches:
         batches = order.split(self.batch_size)
         return [batches[i] for i in torch.randperm(len(batches), generator=rng)]
 
-    def history(self, item: Int[Tensor, " n"], start: Int[Tensor, " B"], stop: Int[Tensor, " B"]) -> History:
-        """The items (and times) of these spans, left-padded. Shapes: [B, longest of them]."""
-        columns = torch.arange(int((stop - start).max()))
+    def history(self, item: Int[Tensor, " n"], start: Int[Tensor, " B"], stop: Int[Tensor, " B"], width: int | None = None) -> History:
+        """The items (and times) of these spans, left-padded. Shapes: [B, width], which is the longest of them if nothing is said."""
+        columns = torch.arange(int((stop - start).max()) if width is None else width)
         index = stop[:, None] - len(columns) + columns
         real, index = index >= start[:, None], index.clamp(min=0)
         time = None if self.time is None else torch.where(real, self.time[index], 0)

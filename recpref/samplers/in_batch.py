@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from jaxtyping import Int, Shaped
 from torch import Generator, Tensor
 
 from recpref.negatives import Histories, Rows, candidates, check_count, positives
+from recpref.processes import from_first, gathered
 from recpref.samplers.popularity import shares
 from recpref.types import Batch, Candidates
 
@@ -44,19 +44,10 @@ class InBatch:
 
 
 def batch_targets(batch: Batch, n: int, rng: Generator) -> Int[Tensor, "1 _"]:
-    """Up to ``n`` targets of the batch, and of those of other processes, without replacement."""
-    targets = gathered(positives(batch)[0])
-    return targets[torch.randperm(len(targets), generator=rng, device=rng.device)[:n]][None]
+    """Up to ``n`` targets of the batch, and of those of other processes, without replacement: the same for all of them.
 
-
-def gathered(items: Int[Tensor, " M"]) -> Int[Tensor, " T"]:
-    """The items of all processes, in the order of their ranks; these alone where there is one process."""
-    if not (dist.is_available() and dist.is_initialized()):
-        return items
-    count = torch.tensor([len(items)], device=items.device)
-    counts = [torch.empty_like(count) for _ in range(dist.get_world_size())]
-    dist.all_gather(counts, count)
-    padded = torch.nn.functional.pad(items, (0, int(max(counts)) - len(items)))
-    parts = [torch.empty_like(padded) for _ in counts]
-    dist.all_gather(parts, padded)
-    return torch.cat([part[: int(size)] for part, size in zip(parts, counts, strict=True)])
+    The order of gathering is that of the rows of the whole batch, so the first process draws what one alone would draw.
+    """
+    own = positives(batch)[0]
+    targets = gathered(own[:0] if batch.idle else own)
+    return from_first(targets[torch.randperm(len(targets), generator=rng, device=rng.device)[:n]])[None]

@@ -1,0 +1,52 @@
+"""Starts processes as torchrun does, for tests: two of them, on this machine, by gloo."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+
+FITS = """
+import json, sys, warnings
+import recpref
+for overrides in json.loads(sys.argv[1]):
+    recpref.fit(*overrides)
+"""
+DDP = ("trainer.strategy=ddp", "trainer.devices=2", "trainer.accelerator=cpu")
+
+
+def environments(n: int = 2, **more: str) -> list[dict[str, str]]:
+    """What torchrun tells each process."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(n), "LOCAL_WORLD_SIZE": str(n), "GROUP_RANK": "0"}
+    shared |= {"TORCHELASTIC_RUN_ID": "test", "TORCHELASTIC_RESTART_COUNT": "0", "OMP_NUM_THREADS": "1", **more}
+    return [{**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(n)]
+
+
+def start(arguments: Sequence[str], n: int = 2, **more: str) -> list[subprocess.Popen[str]]:
+    """``python ARGUMENTS`` in each of ``n`` processes that know of each other."""
+    return [
+        subprocess.Popen([sys.executable, *arguments], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for env in environments(n, **more)
+    ]
+
+
+def finish(processes: Sequence[subprocess.Popen[str]], *, timeout: float = 180) -> list[tuple[int, str, str]]:
+    """Exit status, output and errors of each. None outlives this."""
+    try:
+        said = [process.communicate(timeout=timeout) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    return [(process.returncode, *texts) for process, texts in zip(processes, said, strict=True)]
+
+
+def together(arguments: Sequence[str], n: int = 2, **more: str) -> list[str]:
+    """What each process prints. Raises: AssertionError with all they said where one of them failed."""
+    ended = finish(start(arguments, n, **more))
+    assert [code for code, *_ in ended] == [0] * n, ended
+    return [out for _, out, _ in ended]

@@ -1,0 +1,196 @@
+"""Two processes train what one trains: the same weights to rounding, the same lists and metrics, and one of them writes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from several import DDP, FITS, finish, start, together
+
+import recpref
+from recpref.composition import compose
+from recpref.workplace import STATE, place_of
+
+SHAPE = ("model.d_model=16", "model.max_len=10", "model.dropout=0", "stopping.every=1", "trainer.max_epochs=2", "logger=csv")
+ROWS = ("loader.batch_size=16", "evaluation.batch_size=8")  # 49 users: the last batch has one row, and the seventh is nobody's partner
+IN_BATCH = ("sampler=in_batch", "sampler.n_negatives=20")
+EXPERIMENTS = {
+    "bert4rec": ("model=bert4rec", "model.n_heads=2"),
+    "sasrec": ("model=sasrec", "optimizer.average=0.9", "trainer.accumulate_grad_batches=2", "refit=true"),
+    "negatives": ("model=sasrec", "loss=sampled_softmax", *IN_BATCH),
+    "flips": ("model=sasrec", "objective=nbpo", "objective.warmup_epochs=1", "trainer.max_epochs=3", *IN_BATCH),
+    "rounds": ("model=ada_retrieval", "base.d_model=16", "base.max_len=10", "base.dropout=0", "model.n_rounds=2", "model.per_round=5"),
+    "stopped": ("model=sasrec", "optimizer.lr=0.03", "stopping.patience=1", "trainer.max_epochs=30"),
+}
+EXPERIMENTS["rounds"] += ("loader.batch_size=16", "evaluation.ks=[10]", "stopping.k=10", *IN_BATCH, "sampler.exclude_history=false")
+
+
+def options(name: str, csv: Path, out: Path, *more: str) -> list[str]:
+    """The overrides of an experiment."""
+    shape = [part for part in SHAPE if name != "rounds" or (not part.startswith("model.d_m") and not part.startswith("model.max"))]
+    own = EXPERIMENTS[name]
+    said = {part.partition("=")[0] for part in own}
+    return [*(part for part in (*shape, *ROWS) if part.partition("=")[0] not in said), *own, f"data={csv}", f"out={out}", *more]
+
+
+@pytest.fixture(scope="module")
+def csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """49 users who mostly walk along 0, 1, 2, ... 29, with histories of 4 to 13."""
+    rng = np.random.default_rng(0)
+    rows = [(u, (7 * u + t + rng.integers(0, 2)) % 30, t) for u in range(49) for t in range(4 + u % 10)]
+    file = tmp_path_factory.mktemp("data") / "clicks.csv"
+    pd.DataFrame(rows, columns=["user_id", "item_id", "timestamp"]).to_csv(file, index=False)
+    return file
+
+
+@pytest.fixture(scope="module")
+def pair(csv: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, recpref.Run]:
+    """Every experiment in two processes, one after the other."""
+    out = tmp_path_factory.mktemp("pair")
+    experiments = {name: options(name, csv, out / name, *DDP) for name in EXPERIMENTS}
+    outputs = together(["-c", FITS, json.dumps(list(experiments.values()))])
+    assert "epoch" in outputs[0]
+    assert outputs[1] == ""
+    names = {name: compose(given).model.name for name, given in experiments.items()}
+    found = {name: list((out / name).glob(f"clicks/{names[name]}/*")) for name in EXPERIMENTS}
+    assert {name: len(paths) for name, paths in found.items()} == dict.fromkeys(EXPERIMENTS, 1)
+    return {name: recpref.load(paths[0]) for name, paths in found.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(EXPERIMENTS))
+def test_two_processes_are_one(name: str, pair: dict[str, recpref.Run], csv: Path, tmp_path: Path) -> None:
+    """Weights to 1e-6; every user's values and every metric exactly.
+
+    Of the training that stops early only what it decides is compared: attention does not depend on the bias of its keys, whose gradient
+    is therefore rounding, and Adam at a high rate makes steps of it.
+    """
+    one, two = recpref.fit(*options(name, csv, tmp_path)), pair[name]
+    weights, others = ({**run.model.state_dict(), **run.objective_state} for run in (one, two))
+    assert weights.keys() == others.keys()
+    for key, value in weights.items() if name != "stopped" else ():
+        torch.testing.assert_close(others[key], value, rtol=0, atol=1e-6)
+    pd.testing.assert_frame_equal(two.per_user, one.per_user, check_exact=True)
+    different = {key for key, value in one.metrics.items() if two.metrics[key] != value}
+    assert different <= {"train/seconds"}
+    if name == "stopped":
+        assert one.trained.epochs < 30
+        assert two.trained[2:] == one.trained[2:]
+
+
+@pytest.mark.slow
+def test_one_process_writes(pair: dict[str, recpref.Run]) -> None:
+    """The same files as of one process: one log, nothing half-made, no saved state."""
+    path = pair["bert4rec"].path
+    assert sorted(part.name for part in path.parent.iterdir()) == [path.name]
+    assert [part.name for part in path.glob("logs*")] == ["logs"]
+    assert not list(path.rglob("*.ckpt"))
+    shown = pd.read_csv(path / "logs" / "metrics.csv")
+    assert shown["train/loss"].notna().sum() == 2
+
+
+LONG = ("model=bert4rec", "model.d_model=16", "model.n_heads=2", "model.max_len=10", "model.dropout=0.2", "loader.batch_size=16")
+LONG += ("trainer.max_epochs=20", "stopping.every=5", "stopping.patience=100", "stopping.save_seconds=0", "optimizer.average=0.9", *DDP)
+TRAIN = """
+import os, sys
+from pathlib import Path
+from recpref import console
+from recpref.train import train
+Path(sys.argv.pop(1), os.environ["RANK"]).write_text(str(os.getpid()))
+console.main(train)
+"""
+
+
+@pytest.fixture(scope="module")
+def whole(csv: Path, tmp_path_factory: pytest.TempPathFactory) -> recpref.Run:
+    """Two processes that nobody interrupted."""
+    out = tmp_path_factory.mktemp("whole")
+    together(["-c", FITS, json.dumps([[*LONG, f"data={csv}", f"out={out}"]])])
+    return recpref.load(next(out.glob("clicks/bert4rec/*")))
+
+
+def same(left: recpref.Run, right: recpref.Run) -> None:
+    """Bit for bit."""
+    ours, theirs = left.model.state_dict(), right.model.state_dict()
+    assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
+    assert {key for key in left.metrics if left.metrics[key] != right.metrics[key]} <= {"train/seconds"}
+
+
+def wait_for_state(out: Path, alive: subprocess.Popen[str]) -> Path:
+    """The folder of the run, when a state of its training has been saved."""
+    for _ in range(1200):
+        found = list(out.glob(f"clicks/bert4rec/.*.partial/{STATE}"))
+        if found:
+            place = found[0].parent
+            return place.with_name(place.name.removeprefix(".").removesuffix(".partial"))
+        assert alive.poll() is None, alive.communicate()
+        time.sleep(0.05)
+    alive.terminate()
+    raise AssertionError("no training state appeared")
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_process_stops_all_after_the_same_batch(whole: recpref.Run, csv: Path, tmp_path: Path) -> None:
+    """The run is kept as interrupted, and goes on to the weights of an uninterrupted one, bit for bit."""
+    processes = start(["-c", FITS, json.dumps([[*LONG, f"data={csv}", f"out={tmp_path}"]])])
+    path = wait_for_state(tmp_path, processes[0])
+    processes[1].send_signal(signal.SIGTERM)
+    ended = finish(processes)
+    assert [code for code, *_ in ended] == [0, 0], ended
+    stopped = recpref.load(path)
+    assert stopped.trained.interrupted
+    assert 0 <= stopped.trained.epochs < 20
+    together(["-c", f"import recpref; recpref.fit(resume={str(path)!r})"])
+    same(recpref.load(path), whole)
+
+
+@pytest.mark.slow
+def test_a_killed_process_is_restarted_by_torchrun(whole: recpref.Run, csv: Path, tmp_path: Path) -> None:
+    """kill -9 of the second process: both start anew, find the saved state and end as if nothing had happened."""
+    script, out = tmp_path / "train.py", tmp_path / "runs"
+    script.write_text(TRAIN)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--max-restarts=1", "--standalone"]
+    command = [*torchrun, str(script), str(tmp_path), *LONG, f"data={csv}", f"out={out}"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    path = wait_for_state(out, process)
+    killed = int((tmp_path / "1").read_text())
+    subprocess.run(["kill", "-9", str(killed)], check=True)
+    ((code, printed, errors),) = finish([process])
+    assert code == 0, errors
+    assert int((tmp_path / "1").read_text()) != killed
+    assert printed.count("saved in") == 1
+    same(recpref.load(path), whole)
+    assert not place_of(path).exists()
+
+
+@pytest.mark.slow
+def test_lightning_starts_the_second_process_itself(csv: Path, tmp_path: Path, pair: dict[str, recpref.Run]) -> None:
+    """``python -m recpref.train ... trainer.strategy=ddp trainer.devices=2`` is all there is to say: one table, one run."""
+    command = [sys.executable, "-m", "recpref.train", *options("bert4rec", csv, tmp_path, *DDP)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("saved in") == 1
+    same(recpref.load(next(tmp_path.glob("clicks/bert4rec/*"))), pair["bert4rec"])
+
+
+@pytest.mark.slow
+def test_what_cannot_be_shared_is_refused_before_anything_is_written(csv: Path, tmp_path: Path) -> None:
+    """One line, from the only process there is by then."""
+    shutil.rmtree(tmp_path)
+    for given, said in (
+        (["model=popular", *DDP], "model=popular does not train by batches"),
+        (["model=sasrec", "loader.batch_size=1", *DDP], r"loader.batch_size=1 is shared by 2 processes"),
+        (["model=sasrec", "trainer.devices=2", "trainer.strategy=fsdp"], "unknown trainer.strategy 'fsdp'"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            recpref.fit(*given, "trainer.accelerator=cpu", f"data={csv}", f"out={tmp_path}")
+    assert not tmp_path.exists()
