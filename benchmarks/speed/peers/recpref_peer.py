@@ -16,7 +16,7 @@ import pytorch_lightning as pl
 import torch
 
 import recpref
-from recpref import training
+from recpref import trainers
 from recpref.types import PAD
 
 OPTIONS = {
@@ -55,8 +55,8 @@ def main(asked: dict[str, Any]) -> dict[str, Any]:
     start = time.perf_counter()
     data = recpref.Interactions.from_dataframe(frame, user="user_id", item="item_id", time="timestamp")
     prepare = time.perf_counter() - start
-    clock, ours = Clock(asked["target"]), training.callbacks
-    training.callbacks = lambda *arguments, **named: [clock, *ours(*arguments, **named)]
+    clock, ours = Clock(asked["target"]), trainers.callbacks
+    trainers.callbacks = lambda *arguments, **named: [clock, *ours(*arguments, **named)]
     own = [] if asked["target"] is not None else ["examples.crop=0", "optimizer.average=0", "loader.shuffle_ties=false"]
     shape = [f"model.d_model={asked['width']}", f"model.d_ff={4 * asked['width']}", "model.max_len=200", "model.n_layers=2"]
     split = "split=none" if asked["target"] is None else "split=leave_one_out"
