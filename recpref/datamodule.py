@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytorch_lightning as pl
+import torch
 
 from recpref.data.batches import Batches, Examples, Loader
 from recpref.data.heldout import Heldout
@@ -30,7 +31,7 @@ class Data(pl.LightningDataModule):
     ):
         super().__init__()
         self.valid, self.evaluation, self.timed = valid, evaluation, timed
-        self.batches = Batches(rows, examples, loader, seed=seed, place=self.place, share=self.share, timed=timed)
+        self.batches = Batches(rows, examples, loader, seed=seed, place=self.place, share=self.share, device=self.device, timed=timed)
 
     def place(self) -> tuple[int, int]:
         """The epoch, and how many of its batches are done: more than none where training was resumed inside it."""
@@ -41,6 +42,10 @@ class Data(pl.LightningDataModule):
     def share(self) -> tuple[int, int]:
         """The number of this process, and how many there are."""
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+
+    def device(self) -> torch.device:
+        """Where this process trains."""
+        return torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
 
     def train_dataloader(self) -> Batches:
         return self.batches

@@ -34,7 +34,8 @@ def of(data: Interactions, number: int, processes: int, *, batch_size: int = 8) 
     found = Data(split.train, split.valid, Cloze(20, 21), Loader(batch_size=batch_size), evaluation, seed=1)
     progress = SimpleNamespace(current=SimpleNamespace(ready=0))
     loops = SimpleNamespace(epoch_loop=SimpleNamespace(batch_progress=progress))
-    found.trainer = SimpleNamespace(current_epoch=3, fit_loop=loops, global_rank=number, world_size=processes)
+    strategy = SimpleNamespace(root_device=torch.device("cpu"))
+    found.trainer = SimpleNamespace(current_epoch=3, fit_loop=loops, global_rank=number, world_size=processes, strategy=strategy)
     return found
 
 

@@ -59,7 +59,8 @@ class Batches:
 
     Rows of similar length share a batch, so that little of it is padding, and which rows do changes in every epoch.
 
-    ``timed`` adds the times to the histories, where the data has a clock.
+    ``timed`` adds the times to the histories, where the data has a clock. The flat arrays live on ``device()``, and there rows are cut,
+    padded and masked: a step takes nothing from the processor but the numbers of its rows. What a batch holds does not depend on it.
 
     Raises: ValueError where training has no row to learn from.
     """
@@ -73,6 +74,7 @@ class Batches:
         seed: int,
         place: Callable[[], tuple[int, int]],
         share: Callable[[], tuple[int, int]] = lambda: (0, 1),
+        device: Callable[[], torch.device] = lambda: torch.device("cpu"),
         timed: bool = False,
     ):
         self.spans = examples.spans(train.offsets)
@@ -83,29 +85,39 @@ class Batches:
         clock = train.time if timed and train.clock == "seconds" else None
         self.time = None if clock is None else _tensor(clock)
         self.examples, self.batch_size, self.seed, self.place = examples, loader.batch_size, seed, place
-        self.share = share
+        self.share, self.device = share, device
 
     def __len__(self) -> int:
         return -(-len(self.spans.start) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
         (epoch, done), (number, processes) = self.place(), self.share()
-        every = torch.arange(len(self.spans.start))
-        spans = self.examples.cut(self.spans, Draw(self.seed, epoch, every))
-        start, stop = torch.from_numpy(spans.start), torch.from_numpy(spans.stop)
+        spans = self.examples.cut(self.spans, Draw(self.seed, epoch, torch.arange(len(self.spans.start))))
+        length = torch.from_numpy(spans.stop - spans.start)
+        device = self.device()
+        self._to(device)
+        start, stop = (torch.from_numpy(part).to(device) for part in spans)
         item = self.items(epoch)
-        for rows in self.rows(stop - start, epoch)[done:]:
-            width = int((stop - start)[rows].max())
+        for rows in self.rows(length, epoch)[done:]:
+            width = int(length[rows].max())
             mine = rows.tensor_split(processes)[number]
-            taken = mine if len(mine) else rows[:1]
+            taken = (mine if len(mine) else rows[:1]).to(device)
             batch = self.examples(self.history(item, start[taken], stop[taken], width), Draw(self.seed, epoch, taken))
             yield batch if len(mine) else batch._replace(idle=True)
+
+    def _to(self, device: torch.device) -> None:
+        """Moves the flat arrays, once."""
+        for name in ("item", "user", "time", "tied", "moment"):
+            array = getattr(self, name)
+            if array is not None:
+                setattr(self, name, array.to(device))
 
     def one(self) -> Batch:
         """The first row of the first epoch, for who wants to know what training is like."""
         row = torch.zeros(1, dtype=torch.long)
         spans = self.examples.cut(Spans(self.spans.start[:1], self.spans.stop[:1]), Draw(self.seed, 0, row))
-        return self.examples(self.history(self.item, torch.from_numpy(spans.start), torch.from_numpy(spans.stop)), Draw(self.seed, 0, row))
+        start, stop, row = (part.to(self.item.device) for part in (torch.from_numpy(spans.start), torch.from_numpy(spans.stop), row))
+        return self.examples(self.history(self.item, start, stop), Draw(self.seed, 0, row))
 
     def items(self, epoch: int) -> Int[Tensor, " n"]:
         """Every training item, in the order of this epoch."""
@@ -123,7 +135,7 @@ class Batches:
 
     def history(self, item: Int[Tensor, " n"], start: Int[Tensor, " B"], stop: Int[Tensor, " B"], width: int | None = None) -> History:
         """The items (and times) of these spans, left-padded. Shapes: [B, width], which is the longest of them if nothing is said."""
-        columns = torch.arange(int((stop - start).max()) if width is None else width)
+        columns = torch.arange(int((stop - start).max()) if width is None else width, device=item.device)
         index = stop[:, None] - len(columns) + columns
         real, index = index >= start[:, None], index.clamp(min=0)
         time = None if self.time is None else torch.where(real, self.time[index], 0)
