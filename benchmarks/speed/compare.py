@@ -6,9 +6,10 @@
 
 Each toolkit runs in a virtual environment of its own, which is made at the first call (`venvs=` holds them, NAME/bin/python). All get
 the same file: the last 200 training items of each user under leave-one-out; the same shape (2 layers, 2 heads, length 200, feed-forward
-4 x width), cross-entropy over the catalogue, dropout 0.2, one mask in five, two threads; each at the fastest of its batch sizes, found in
-the first round. Rounds alternate between toolkits, so that a busy moment meets all; every process trains an epoch to warm up and one that
-counts. Positions read and targets learned are counted. RecBole makes a row of every prefix and is timed by a few of its batches.
+4 x width in BERT4Rec and 1 x in SASRec), cross-entropy over the catalogue, dropout 0.2, one mask in five, two threads; each at the
+fastest of its batch sizes, found in the first round. Rounds alternate between toolkits, so that a busy moment meets all; every process
+trains an epoch to warm up and one that counts. Positions read and targets learned are counted. RecBole makes a row of every prefix and is
+timed by a few of its batches.
 The limit is what the epoch's products of matrices take at the machine's measured best rate (`limit.py`).
 
 With `target` each trains, on the file of all rows, until validation NDCG@10 is there, our model by its own recipe and RecTools' with its

@@ -53,7 +53,7 @@ def main(asked):
             "train_neg_sample_args": None,
             "loss_type": "CE",
             "hidden_size": asked["width"],
-            "inner_size": 4 * asked["width"],
+            "inner_size": {"bert4rec": 4, "sasrec": 1}[asked["model"]] * asked["width"],
             "train_batch_size": 2048,
             "use_gpu": False,
             "show_progress": False,

@@ -24,6 +24,8 @@ OPTIONS = {
     "sasrec": ["model.n_heads=2", "model.dropout=0.2", "model.attention_dropout=0.2"],
 }
 
+INNER = {"bert4rec": 4, "sasrec": 1}  # width of the feed-forward part over that of the model, as published and as all peers have it
+
 
 class Clock(pl.Callback):
     """The wall's seconds of each training epoch, without validation; stops once ``target`` is reached."""
@@ -58,7 +60,12 @@ def main(asked: dict[str, Any]) -> dict[str, Any]:
     clock, ours = Clock(asked["target"]), trainers.callbacks
     trainers.callbacks = lambda *arguments, **named: [clock, *ours(*arguments, **named)]
     own = [] if asked["target"] is not None else ["examples.crop=0", "optimizer.average=0", "loader.shuffle_ties=false"]
-    shape = [f"model.d_model={asked['width']}", f"model.d_ff={4 * asked['width']}", "model.max_len=200", "model.n_layers=2"]
+    shape = [
+        f"model.d_model={asked['width']}",
+        f"model.d_ff={INNER[asked['model']] * asked['width']}",
+        "model.max_len=200",
+        "model.n_layers=2",
+    ]
     split = "split=none" if asked["target"] is None else "split=leave_one_out"
     run_of = [split, f"trainer.max_epochs={asked['epochs']}", f"loader.batch_size={asked['batch']}", "stopping.every=1", "logger=[]"]
     with tempfile.TemporaryDirectory() as folder:
