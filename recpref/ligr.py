@@ -39,8 +39,8 @@ class LiGRLayer(TransformerLayer):
         self.up, self.down = nn.Linear(d_model, 2 * d_ff, bias=False), nn.Linear(d_ff, d_model, bias=False)
         self.attention_gate, self.feed_forward_gate = nn.Linear(d_model, d_model), nn.Linear(d_model, d_model)
 
-    def forward(self, x: Float[Tensor, "B L D"], mask: Bool[Tensor, "#B 1 #L L"] | None) -> Float[Tensor, "B L D"]:
-        x = x + torch.sigmoid(self.attention_gate(x)) * self.dropout(self.attend(self.attention_norm(x), mask))
+    def forward(self, x: Float[Tensor, "B L D"], mask: Bool[Tensor, "#B 1 #L L"] | None, *, causal: bool = False) -> Float[Tensor, "B L D"]:
+        x = x + torch.sigmoid(self.attention_gate(x)) * self.dropout(self.attend(self.attention_norm(x), mask, causal=causal))
         return x + torch.sigmoid(self.feed_forward_gate(x)) * self.dropout(self.transform(self.feed_forward_norm(x)))
 
     def transform(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:

@@ -348,3 +348,20 @@ def test_the_state_is_what_is_encoded_of_what_is_read(name):
     encoded = model.encode(model.embed(read.items), read)[:, -1]
     torch.testing.assert_close(model.state(given), encoded, atol=1e-6, rtol=0)
     torch.testing.assert_close(encoded_at(model, model.embed(read.items), read, last_column(read.items)), encoded, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("length", [5, 128, 129, 300])
+def test_causal_attention_in_blocks_is_attention(length: int) -> None:
+    """With a rate too small to drop anything, queries by the block read what torch's own kernel reads; and their gradients."""
+    torch.manual_seed(0)
+    layer = TransformerLayer(d_model=8, n_heads=2, d_ff=8, dropout=0, attention_dropout=1e-6, activation="relu", norm="pre")
+    items = torch.randint(1, 9, (3, length))
+    items[1, : length // 2] = 0
+    mask = attention_mask(items, causal=True)
+    found = []
+    for training in (True, False):
+        x = torch.randn(3, length, 8, generator=torch.Generator().manual_seed(1)).requires_grad_()
+        out = layer.train(training)(x, mask, causal=True)
+        out.square().sum().backward()
+        found.append((out.detach(), x.grad))
+    torch.testing.assert_close(found[0], found[1])

@@ -58,7 +58,7 @@ class ESASRec(nn.Module):
         x = self.input_dropout(self.positions(x))
         mask = attention_mask(history.items, causal=True)
         for layer in self.layers:
-            x = layer(x, mask)
+            x = layer(x, mask, causal=True)
         return x
 
     def state(self, history: History) -> Float[Tensor, "B D"]:

@@ -69,7 +69,7 @@ class SASRec(nn.Module):
         x = self.input_dropout(self.positions(x * self.scale))
         mask = attention_mask(history.items, causal=True)
         for layer in self.layers:
-            x = layer(x, mask)
+            x = layer(x, mask, causal=True)
         return self.final_norm(x)
 
     def state(self, history: History) -> Float[Tensor, "B D"]:
