@@ -155,7 +155,9 @@ def report(table: list[dict[str, Any]], given: dict[str, str], out: Path) -> Non
     frame = pd.DataFrame(table)
     out.mkdir(parents=True, exist_ok=True)
     frame.to_csv(out / "speed.csv", index=False)
-    command = "python benchmarks/speed/compare.py " + " ".join(f"{key}={value}" for key, value in given.items() if value and key != "venvs")
+    command = "python benchmarks/speed/compare.py out=FOLDER " + " ".join(
+        f"{key}={value}" for key, value in given.items() if value and key not in ("venvs", "out")
+    )
     machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end"
     about = f"{given['data']}, two threads, {machine}"
     (out / "speed.md").write_text(f"# Speed beside peers\n\n{about}\n\n`{command}`\n\n{frame.to_markdown(index=False, floatfmt=',.2f')}\n")
@@ -175,7 +177,7 @@ def draw(frame: Any, path: Path) -> None:
         axis.bar_label(bars, [f"{row.seconds:.1f} s ({row.times:.1f} x)" for row in part.itertuples()], padding=2, fontsize=8)
         axis.axvline(part.limit.iloc[0], color="black", linestyle=":", label="limit of the arithmetic")
         axis.set(
-            title=f"{model}, d {width}", xlabel="seconds an epoch", xscale="log", xlim=(part.limit.iloc[0] / 2, part.seconds.max() * 8)
+            title=f"{model}, d {width}", xlabel="seconds an epoch", xscale="log", xlim=(part.limit.iloc[0] / 2, part.seconds.max() * 30)
         )
         axis.invert_yaxis()
         axis.legend(fontsize=7)
