@@ -21,7 +21,7 @@ train: install
 	$(BIN)/python -m recpref.train model=bert4rec data=ml_100k
 
 test: install
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: install
 	$(BIN)/ruff check .

@@ -20,6 +20,7 @@ import recpref
 from recpref.composition import compose
 from recpref.workplace import STATE, place_of
 
+pytestmark = pytest.mark.xdist_group("several")  # one worker makes the runs that these compare, once
 SHAPE = ("model.d_model=16", "model.max_len=10", "model.dropout=0", "stopping.every=1", "trainer.max_epochs=2", "logger=csv")
 ROWS = ("loader.batch_size=16", "evaluation.batch_size=8")  # 49 users: the last batch has one row, and the seventh is nobody's partner
 IN_BATCH = ("sampler=in_batch", "sampler.n_negatives=20")
