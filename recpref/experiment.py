@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytorch_lightning as pl
 import torch
 
 from recpref import components, processes
-from recpref.aspects import aspects
 from recpref.callbacks import Stopping, quiet
 from recpref.composition import chosen, compose
 from recpref.continuation import agree, plan_to_continue
@@ -25,16 +23,14 @@ from recpref.data.cards import open_data
 from recpref.data.heldout import Heldout, Split
 from recpref.data.interactions import Interactions
 from recpref.datamodule import Data
-from recpref.evaluation import Evaluation, Report
 from recpref.facts import Facts
+from recpref.measures import evaluation_of, named, of_test, report_of
 from recpref.optimizer import Optimizer
 from recpref.plan import DataPart, Part, Plan, Sizes, Written, write
 from recpref.plots import training_curve
 from recpref.run import Run, save, save_objective
-from recpref.sampled import sampled_report
 from recpref.start import begin, finished, refuse_start
 from recpref.together import by_all_or_one, made_before, refuse_processes, to_continue
-from recpref.topk import TopK
 from recpref.trackers import trackers
 from recpref.training import Course, Training, train
 from recpref.workplace import STATE, workplace
@@ -107,7 +103,7 @@ def validated(plan: Plan, data: Interactions, place: Path, *, watchers: Sequence
     _begun(plan, data, split, first)
     with torch.random.fork_rng():
         model, course = _trained(plan, split.train, split.valid, place, watchers=watchers)
-    return {**_metrics("valid", _report(plan, model, split.valid)), **course.facts}, course
+    return {**named("valid", report_of(plan, model, split.valid)), **course.facts}, course
 
 
 def _begun(plan: Plan, data: Interactions, split: Split, first: Plan | None) -> None:
@@ -164,13 +160,6 @@ def _component(part: Part, kind: str, facts: dict[str, Any]) -> Any:
     return components.build(components.find(kind, part.name), part.options, facts)
 
 
-def evaluation_of(plan: Plan, *, metrics: tuple[str, ...] | None = None, **changes: Any) -> Evaluation:
-    """The protocol that a plan describes, with every metric there is or those named."""
-    found = {name: components.find("metric", name) for name in metrics or components.names("metric")}
-    options = {**plan.evaluation, **changes}
-    return Evaluation(found, **options | {key: tuple(value) for key, value in options.items() if isinstance(value, list)})
-
-
 def _fitted(plan: Plan, data: Interactions, split: Split, place: Path) -> None:
     """Trains, evaluates, and writes all there is to know into ``place``."""
     start = time.perf_counter()
@@ -181,51 +170,22 @@ def _fitted(plan: Plan, data: Interactions, split: Split, place: Path) -> None:
             processes.wait()
             _refitted(plan, split, course.best_epoch, place)
         return
-    metrics = {**_metrics("valid", _report(plan, model, split.valid)), **course.facts}
-    report = _report(plan, model, split.test)
+    metrics = {**named("valid", report_of(plan, model, split.valid)), **course.facts}
+    report = report_of(plan, model, split.test)
     if plan.refit and not course.interrupted:
-        metrics |= _metrics("chosen/test", report)
+        metrics |= named("chosen/test", report)
         processes.wait()
         model, course = _refitted(plan, split, course.best_epoch, place)
         earlier += course.before
         metrics |= {"train/interrupted": course.interrupted}
-        report = _report(plan, model, split.test)
-    metrics |= _metrics("test", report) | _aspects(plan, report, split) | _sampled(plan, model, split)
+        report = report_of(plan, model, split.test)
+    metrics |= of_test(plan, model, report, split)
     seconds = earlier + time.perf_counter() - start
     metrics |= {"train/seconds": seconds, "train/parameters": sum(p.numel() for p in model.parameters())}
     if not course.interrupted:
         for state in place.rglob(STATE):
             state.unlink()
     save(place, model, data, metrics, report, split.train.item_counts)
-
-
-def _report(plan: Plan, model: Any, heldout: Heldout) -> Report:
-    """The full ranking of held-out users; without any, an empty one."""
-    if not len(heldout.targets):
-        return Report(pd.DataFrame({"user": []}))
-    return evaluation_of(plan)(TopK(model, seed=plan.seed), heldout)
-
-
-def _aspects(plan: Plan, report: Report, split: Split) -> dict[str, Any]:
-    """What else the test lists are like, and for whom and for what they are good."""
-    found = {} if report.lists is None else aspects(report, split.test, split.train, evaluation_of(plan))
-    return {f"test/{key}": value for key, value in found.items()}
-
-
-def _sampled(plan: Plan, model: Any, split: Split) -> dict[str, Any]:
-    """Metrics on sampled candidates, where they were asked for: under keys that say so."""
-    evaluation = evaluation_of(plan)
-    if evaluation.sampled == "none" or not len(split.test.targets):
-        return {}
-    topk, counts = TopK(model, seed=plan.seed), split.train.item_counts
-    by, n_negatives = evaluation.sampled, evaluation.n_negatives
-    return _metrics(
-        "test", sampled_report(topk, split.test, evaluation, item_counts=counts, by=by, n_negatives=n_negatives, seed=plan.seed)
-    )
-
-
-def _metrics(name: str, report: Report) -> dict[str, Any]:
-    return {f"{name}/{key}": value for key, value in report.means.items()}
 
 
 def _refitted(plan: Plan, split: Split, epochs: int, place: Path) -> tuple[Any, Course]:

@@ -17,7 +17,7 @@ from recpref import components
 from recpref.composition import compose
 from recpref.data.cards import load
 from recpref.data.splits.leave_one_out import LeaveOneOut
-from recpref.experiment import evaluation_of
+from recpref.measures import evaluation_of
 from recpref.topk import TopK
 
 

@@ -13,7 +13,8 @@ import pytorch_lightning as pl
 from recpref.callbacks import Stopping
 from recpref.composition import compose
 from recpref.data.interactions import Interactions
-from recpref.experiment import evaluation_of, validated
+from recpref.experiment import validated
+from recpref.measures import evaluation_of
 from recpref.tuning.space import Among, Dimension, overrides
 
 
