@@ -6,20 +6,34 @@ Every user's rows must come one after the other; they may go on in the next batc
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import Any, Protocol, runtime_checkable
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recpref.data.interactions import Interactions
-
-if TYPE_CHECKING:
-    from recpref.run import Run
+from recpref.data.interactions import Columns, Interactions
+from recpref.data.vocabulary import Vocabulary
 
 WHO = "the batches of histories"
 
 
-def recommend_batches(run: Run, batches: Iterable[pa.RecordBatch], k: int = 10, *, filter_seen: bool = True) -> Iterator[pa.RecordBatch]:
+@runtime_checkable
+class Recommends(Protocol):
+    """A run, or what answers like one."""
+
+    @property
+    def items(self) -> Vocabulary: ...
+
+    @property
+    def columns(self) -> Columns: ...
+
+    def recommend(self, histories: Any, k: int = 10, *, filter_seen: bool = True) -> pd.DataFrame: ...
+
+
+def recommend_batches(
+    run: Recommends, batches: Iterable[pa.RecordBatch], k: int = 10, *, filter_seen: bool = True
+) -> Iterator[pa.RecordBatch]:
     """The k best items for every user, as ``run.recommend`` finds them: batches of user, item, rank (from 1) and score.
 
     Columns are called as in training; the time may be left out, and rows are then in order. The users' type is that of the batches.
@@ -30,7 +44,7 @@ def recommend_batches(run: Run, batches: Iterable[pa.RecordBatch], k: int = 10, 
         yield from recommended(run, table, k, filter_seen=filter_seen)
 
 
-def recommended(run: Run, table: pa.Table, k: int, *, filter_seen: bool = True) -> list[pa.RecordBatch]:
+def recommended(run: Recommends, table: pa.Table, k: int, *, filter_seen: bool = True) -> list[pa.RecordBatch]:
     """The recommendations for all users of a table."""
     user, item, time = run.columns
     names = table.column_names
@@ -44,7 +58,7 @@ def recommended(run: Run, table: pa.Table, k: int, *, filter_seen: bool = True) 
     return pa.Table.from_arrays(columns, schema=schema).to_batches()
 
 
-def result(users: pa.DataType, run: Run) -> pa.Schema:
+def result(users: pa.DataType, run: Recommends) -> pa.Schema:
     """What the columns of the result are, where users are of that type."""
     users = users.value_type if pa.types.is_dictionary(users) else users
     items = pa.int64() if run.items.kind == "int" else pa.string()
