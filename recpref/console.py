@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from recpref.overrides import chosen
 from recpref.processes import first, rank
 
 OURS = Path(__file__).parent
@@ -48,6 +49,15 @@ def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     for row in rows:
         drawn.add_row(*map(escape, row))
     Console(width=None if sys.stdout.isatty() else 160).print(drawn)
+
+
+def pairs(arguments: list[str], about: str | None) -> dict[str, str] | None:
+    """The options of a verb whose only switch is help; None after it printed ``about``. Raises: as ``switches`` and ``chosen``."""
+    given, overrides = switches(arguments, set())
+    if given:
+        print(about)
+        return None
+    return chosen(overrides)
 
 
 def switches(arguments: list[str], known: set[str]) -> tuple[set[str], list[str]]:

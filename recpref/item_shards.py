@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from recpref.losses.cross_entropy import CHUNK, FEWEST, _sweep
+from recpref.losses.cross_entropy import rows_at_once, sweep
 from recpref.types import PAD, Ranking
 
 
@@ -75,8 +75,7 @@ class ItemShards(nn.Module):
 
     def log_partition(self, h_MD: Float[Tensor, "M D"]) -> Float[Tensor, " M"]:
         """``(h @ table.T + bias).logsumexp(1)`` over all shards."""
-        rows = max(FEWEST, CHUNK.get(h_MD.device.type, CHUNK["cpu"]) // len(self.weight))
-        result: Tensor = _LogPartition.apply(h_MD, self.weight, self.shard_bias(), rows, self.group)
+        result: Tensor = _LogPartition.apply(h_MD, self.weight, self.shard_bias(), rows_at_once(self.weight), self.group)
         return result
 
     @torch.no_grad()
@@ -179,7 +178,7 @@ class _LogPartition(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, h_MD: Tensor, weight: Tensor, bias: Tensor, rows: int, group: Any) -> Tensor:
-        (here,) = _sweep(h_MD, weight, bias, None, rows, learning=False)
+        (here,) = sweep(h_MD, weight, bias, None, rows, learning=False)
         highest = here.clone()
         dist.all_reduce(highest, dist.ReduceOp.MAX, group=group)
         total = (here - highest).exp_()
@@ -193,6 +192,6 @@ class _LogPartition(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad_M: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
         h_MD, weight, bias, share = ctx.saved_tensors
-        _, grad_h, grad_weight, grad_bias = _sweep(h_MD, weight, bias, grad_M * share, ctx.rows, learning=True)
+        _, grad_h, grad_weight, grad_bias = sweep(h_MD, weight, bias, grad_M * share, ctx.rows, learning=True)
         dist.all_reduce(grad_h, group=ctx.group)
         return grad_h, grad_weight, grad_bias, None, None

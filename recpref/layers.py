@@ -213,7 +213,7 @@ class TransformerLayer(nn.Module):
         seen = slice(0, rows.stop if causal else None)
         scores = query[:, :, rows] @ key[:, :, :, seen]
         if mask is not None:
-            scores = scores.masked_fill_(~mask[:, :, rows if causal else slice(None), seen], -torch.inf)
+            scores = scores.masked_fill_(~mask[:, :, rows, seen], -torch.inf)
         return self.attention_dropout(scores.softmax(3)) @ value[:, :, seen]
 
     def transform(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from recpref.item_table import readers
+
 MOMENTS = ("exp_avg", "exp_avg_sq")  # torch's names: the state is that of its Adam
 
 
@@ -65,8 +67,7 @@ class LazyAdam(torch.optim.Adam):
 
 def tables_of(module: nn.Module) -> list[nn.Embedding]:
     """The tables of items that are read row by row: ``items`` of every model that offers ``rows``."""
-    found = [part.items for part in module.modules() if hasattr(part, "rows") and isinstance(getattr(part, "items", None), nn.Embedding)]
-    return [table for table in found if isinstance(table, nn.Embedding)]
+    return [part.items for part in readers(module)]
 
 
 def clip(module: nn.Module, most: float, algorithm: str | None) -> None:

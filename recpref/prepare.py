@@ -21,13 +21,9 @@ LATER = ("k_core", "duplicates")
 
 def prepare(arguments: list[str]) -> None:
     """The verb. Raises: ValueError for unknown or missing options, and as ``data.preparing.prepare``."""
-    given, overrides = console.switches(arguments, set())
-    if given:
-        print(__doc__)
+    pairs = console.pairs(arguments, __doc__)
+    if pairs is None:
         return
-    from recpref.overrides import chosen
-
-    pairs = chosen(overrides)
     for key in pairs:
         option = key.removeprefix("data.")
         if option in LATER:

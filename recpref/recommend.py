@@ -33,13 +33,9 @@ class Asked(NamedTuple):
 
 def recommend(arguments: list[str]) -> None:
     """The verb. Raises: ValueError for unknown or missing options."""
-    given, overrides = console.switches(arguments, set())
-    if given:
-        print(__doc__)
+    pairs = console.pairs(arguments, __doc__)
+    if pairs is None:
         return
-    from recpref.composition import chosen
-
-    pairs = chosen(overrides)
     for key in pairs:
         if key not in Asked._fields:
             raise ValueError(unknown("option", key, Asked._fields))

@@ -87,7 +87,7 @@ class Run:
         except (RuntimeError, OSError, ValueError, SafetensorError) as error:
             raise ValueError(f"{path}/model.safetensors does not fit its experiment: {str(error).splitlines()[0]}") from error
         metrics = json.loads((path / "metrics.json").read_text())
-        return cls(path, written.plan, metrics, model.eval(), _read_vocabulary(path / "items.parquet"))
+        return cls(path, written.plan, metrics, model.eval(), Vocabulary.read(path / "items.parquet"))
 
     @cached_property
     def per_user(self) -> pd.DataFrame:
@@ -220,17 +220,6 @@ def complete(path: Path) -> Written:
     return read(path / FILE)
 
 
-def _read_vocabulary(path: Path) -> Vocabulary:
-    frame = pd.read_parquet(path)
-    features = frame.drop(columns="id")
-    return Vocabulary(frame["id"].to_numpy(), features if len(features.columns) else None)
-
-
-def _write_vocabulary(vocabulary: Vocabulary, path: Path) -> None:
-    features = vocabulary.features if vocabulary.features is not None else pd.DataFrame(index=range(len(vocabulary)))
-    pd.concat([pd.DataFrame({"id": vocabulary.ids}), features.drop(columns="id", errors="ignore")], axis=1).to_parquet(path)
-
-
 def _seconds_per_1000(report: Report) -> float | None:
     """What it takes to recommend to a thousand users, as many items as the report's largest cut-off."""
     return None if not report.seconds else 1000 * report.seconds / len(report.per_user)
@@ -242,9 +231,9 @@ def save(place: Path, model: nn.Module, data: Interactions, metrics: dict[str, A
     (place / "metrics.json").write_text(json.dumps(metrics, indent=1))
     report.per_user.to_parquet(place / "per_user.parquet")
     _save_state(model, place / "model.safetensors")
-    _write_vocabulary(data.items, place / "items.parquet")
+    data.items.write(place / "items.parquet")
     pd.DataFrame({"id": data.items.ids, "count": item_counts[1:]}).to_parquet(place / "item_counts.parquet")
-    _write_vocabulary(data.users, place / "users.parquet")
+    data.users.write(place / "users.parquet")
 
 
 def save_objective(place: Path, objective: Any) -> None:

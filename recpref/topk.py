@@ -87,7 +87,8 @@ class TopK:
 
     def _best(self, scores: Float[Tensor, "B V1"], k: int) -> Ranking:
         width = min(k, scores.shape[1])
-        values, items = _finite(largest(scores, width + 1))
+        values, items = largest(scores, width + 1)
+        _known(values)  # a NaN would be the largest
         last = values[:, width - 1]
         # which of several equal scores are among the largest is open: where the last place is tied, sort the whole row
         tied = (values[:, width:] == last[:, None]).any(1) & (last > -torch.inf)
@@ -124,12 +125,6 @@ def largest(scores: Float[Tensor, "B C"], k: int) -> tuple[Float[Tensor, "B K"],
     candidates = torch.cat([inside, rest], 1)
     best = scores.gather(1, candidates).topk(k, dim=1)
     return best.values, candidates.gather(1, best.indices)
-
-
-def _finite(best: tuple[Float[Tensor, "B K"], Int[Tensor, "B K"]]) -> tuple[Float[Tensor, "B K"], Int[Tensor, "B K"]]:
-    """What ``largest`` found, if it is no NaN: one NaN among the scores would be the largest."""
-    _known(best[0])
-    return best
 
 
 def _known(scores: Float[Tensor, "B C"]) -> Float[Tensor, "B C"]:

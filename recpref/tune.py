@@ -37,13 +37,9 @@ class Asked(NamedTuple):
 
 def tune(arguments: list[str]) -> None:
     """The verb. Raises: ValueError for anything wrong with names, options, the space or the study."""
-    given, overrides = console.switches(arguments, set())
-    if given:
-        print(__doc__)
+    pairs = console.pairs(arguments, __doc__)
+    if pairs is None:
         return
-    from recpref.composition import chosen
-
-    pairs = chosen(overrides)
     asked = Asked(**{key: pairs.pop(key) for key in Asked._fields if key in pairs})
     wanted = {key.removeprefix("space."): pairs.pop(key) for key in list(pairs) if key.startswith("space.")}
     for key, known in CHOICES.items():

@@ -96,6 +96,15 @@ def test_an_unknown_switch_lists_the_known(switch: str) -> None:
         console.switches([switch], {"--cfg"})
 
 
+def test_a_verb_without_switches_has_pairs_or_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """key=value become a dictionary; --help prints what the verb says of itself and there is nothing to do."""
+    assert console.pairs(["run=runs/x", "k=10"], "what it does") == {"run": "runs/x", "k": "10"}
+    assert console.pairs([], "what it does") == {}
+    assert capsys.readouterr().out == ""
+    assert console.pairs(["k=10", "--help"], "what it does") is None
+    assert capsys.readouterr().out == "what it does\n"
+
+
 def test_a_table_shows_every_cell(capsys: pytest.CaptureFixture[str]) -> None:
     """Title, head, rows; square brackets are text, not markup."""
     console.table("test: toy", ["model", "HR@10"], [["sasrec", "0.1234"], ["a[bold]b", "1.0000"]])

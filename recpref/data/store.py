@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
-import pyarrow.parquet
 
 from recpref.data.interactions import Columns, Interactions
 from recpref.data.vocabulary import Vocabulary
@@ -65,8 +63,8 @@ def open_store(path: str | Path) -> Interactions:
         time=time,
         clock=facts.clock,  # type: ignore[arg-type]
         extra=None,
-        users=_vocabulary(path / "users.parquet"),
-        items=_vocabulary(path / "items.parquet"),
+        users=Vocabulary.read(path / "users.parquet"),
+        items=Vocabulary.read(path / "items.parquet"),
         name=facts.name,
         columns=Columns(**facts.columns),  # type: ignore[arg-type]
         report=(*facts.report, f"opened in place: {path}"),
@@ -95,20 +93,6 @@ def mapped(file: Path) -> Any:
         raise ValueError(f"{file} cannot be read: {str(error).splitlines()[0]}") from error
 
 
-def _vocabulary(file: Path) -> Vocabulary:
-    table = pyarrow.parquet.read_table(file)
-    features = table.drop_columns(["id"]).to_pandas() if table.num_columns > 1 else None
-    return Vocabulary(table.column("id").to_numpy(), features)
-
-
-def write_vocabulary(vocabulary: Vocabulary, file: Path) -> None:
-    """Ids, and features beside them."""
-    frame = pd.DataFrame({"id": vocabulary.ids})
-    if vocabulary.features is not None:
-        frame = pd.concat([frame, vocabulary.features.drop(columns="id", errors="ignore")], axis=1)
-    frame.to_parquet(file, index=False)
-
-
 @contextmanager
 def new_store(out: Path, needed: int) -> Iterator[Path]:
     """The folder to write a store of about so many bytes into; it takes its place when all went well.
@@ -129,8 +113,8 @@ def write_facts(place: Path, data: Interactions) -> None:
     """Writes vocabularies, offsets and counts, and at last what makes the folder a store. The arrays of ``data`` are there already."""
     np.save(place / "offsets.npy", data.offsets)
     np.save(place / "item_counts.npy", data.item_counts)
-    write_vocabulary(data.users, place / "users.parquet")
-    write_vocabulary(data.items, place / "items.parquet")
+    data.users.write(place / "users.parquet")
+    data.items.write(place / "items.parquet")
     files = {file.name: file.stat().st_size for file in sorted(place.iterdir()) if file.suffix in (".npy", ".parquet")}
     columns = data.columns._asdict()
     facts = Facts(FORMAT, data.name, len(data), data.clock, columns, list(data.report), data.digest, files)

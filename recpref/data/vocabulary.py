@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from jaxtyping import Int64
 
 
@@ -56,6 +58,20 @@ class Vocabulary:
     def originals(self, numbers: np.ndarray) -> np.ndarray:
         """The original ids of numbers ``>= 1``."""
         return self.ids[np.asarray(numbers) - 1]
+
+    @classmethod
+    def read(cls, file: Path) -> Vocabulary:
+        """As ``write`` left it."""
+        table = pq.read_table(file)
+        features = table.drop_columns(["id"]).to_pandas() if table.num_columns > 1 else None
+        return cls(table.column("id").to_numpy(), features)
+
+    def write(self, file: Path) -> None:
+        """As Parquet: the column ``id``, and features beside it."""
+        frame = pd.DataFrame({"id": self.ids})
+        if self.features is not None:
+            frame = pd.concat([frame, self.features.drop(columns="id", errors="ignore")], axis=1)
+        frame.to_parquet(file, index=False)
 
     def keep(self, kept: np.ndarray) -> Vocabulary:
         """The vocabulary of the ids at these (sorted) zero-based places."""

@@ -57,12 +57,16 @@ class CrossEntropy:
         """The same value and gradients for scores ``h_MD @ table_VD.T + bias_V``, without ever holding them. Units: nats."""
         h_MD, bias_V = (part.to(table_VD.dtype) / self.temperature for part in (h_MD, bias_V))
         scores = (h_MD * F.embedding(positive_M, table_VD)).sum(1) + bias_V[positive_M]
-        rows = max(FEWEST, CHUNK.get(h_MD.device.type, CHUNK["cpu"]) // len(table_VD))
-        values = log_partition(h_MD, table_VD, bias_V, rows) - scores
+        values = log_partition(h_MD, table_VD, bias_V, rows_at_once(table_VD)) - scores
         if not self.label_smoothing:
             return values
         mean = h_MD @ table_VD[PAD + 1 :].mean(0) + bias_V[PAD + 1 :].mean()  # the mean score is the score of the mean item
         return values + self.label_smoothing * (scores - mean)
+
+
+def rows_at_once(table_VD: Float[Tensor, "V1 D"]) -> int:
+    """Of how many rows the scores over this table are held at once, where it is."""
+    return max(FEWEST, CHUNK.get(table_VD.device.type, CHUNK["cpu"]) // len(table_VD))
 
 
 def log_partition(
@@ -79,7 +83,7 @@ class _LogPartition(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, h_MD: Tensor, table_VD: Tensor, bias_V: Tensor, rows: int) -> Tensor:
-        result, *gradients = _sweep(h_MD, table_VD, bias_V, None, rows, learning=any(ctx.needs_input_grad))
+        result, *gradients = sweep(h_MD, table_VD, bias_V, None, rows, learning=any(ctx.needs_input_grad))
         ctx.save_for_backward(h_MD, table_VD, bias_V, *gradients)
         ctx.rows = rows
         return result
@@ -91,11 +95,11 @@ class _LogPartition(torch.autograd.Function):
         if len(grad_M) and bool((grad_M == grad_M[0]).all()):
             grad_h, grad_table, grad_bias = (part * grad_M[0] for part in gradients)
         else:
-            _, grad_h, grad_table, grad_bias = _sweep(h_MD, table_VD, bias_V, grad_M, ctx.rows, learning=True)
+            _, grad_h, grad_table, grad_bias = sweep(h_MD, table_VD, bias_V, grad_M, ctx.rows, learning=True)
         return grad_h, grad_table, grad_bias, None
 
 
-def _sweep(h_MD: Tensor, table_VD: Tensor, bias_V: Tensor, weight_M: Tensor | None, rows: int, *, learning: bool) -> list[Tensor]:
+def sweep(h_MD: Tensor, table_VD: Tensor, bias_V: Tensor, weight_M: Tensor | None, rows: int, *, learning: bool) -> list[Tensor]:
     """The log-partition of every row and, if ``learning``, the gradients of their (weighted) sum."""
     scores = h_MD.new_empty(min(rows, len(h_MD)), len(table_VD))
     result = h_MD.new_empty(len(h_MD))

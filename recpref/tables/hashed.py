@@ -15,14 +15,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from recpref.item_table import STD, never, scores
+from recpref.item_table import STD, Table
 
 __all__ = ["Hashed"]
 
 SHARING = 10  # items for each row, where nothing else is said
 
 
-class Hashed(nn.Module):
+class Hashed(Table):
     """``n_rows`` x D numbers, ``n_hashes`` an item, and one more an item where the model has biases.
 
     Two items whose hashes all agree differ in their importance only, which is a length and not a direction. With one hash, V + 1 rows
@@ -30,8 +30,6 @@ class Hashed(nn.Module):
 
     Raises: ValueError for fewer rows or hashes than 1, or more rows than V + 1.
     """
-
-    never: Tensor
 
     def __init__(
         self,
@@ -55,8 +53,7 @@ class Hashed(nn.Module):
         self.shared = nn.Embedding(n_rows, d_model)
         nn.init.trunc_normal_(self.shared.weight, std=STD, a=-2 * STD, b=2 * STD)
         self.importance = nn.Parameter(torch.full((n_items + 1, n_hashes), n_hashes**-0.5)) if importance else None
-        self.bias = nn.Parameter(torch.zeros(n_items + 1)) if bias else None
-        self.register_buffer("never", never(n_items), persistent=False)
+        self.keep_biases(n_items, bias)
 
     def forward(self, items: Int[Tensor, "*S"]) -> Float[Tensor, "*S D"]:
         """Shapes: [..] -> [.., D]."""
@@ -67,19 +64,6 @@ class Hashed(nn.Module):
             total = total + (vectors if weight is None else vectors * weight[..., number, None])
         assert isinstance(total, Tensor)  # there is a hash
         return total
-
-    def rows(self, items: Int[Tensor, "*S"]) -> tuple[Float[Tensor, "*S D"], Float[Tensor, "*S"]]:
-        """As ``ItemTable.rows``."""
-        bias = self.never[items]
-        return self(items), bias if self.bias is None else bias + self.bias[items]
-
-    def score(self, h: Float[Tensor, "M D"], items: Int[Tensor, "#M C"] | None = None) -> Float[Tensor, "M C"]:
-        """As ``ItemTable.score``."""
-        return scores(self, h, items)
-
-    def table(self) -> tuple[Float[Tensor, "V1 D"], Float[Tensor, " V1"]]:
-        """All vectors, made when they are asked for."""
-        return self.rows(torch.arange(self.num_embeddings, device=self.never.device))
 
 
 def _permutation(n: int, rng: random.Random) -> tuple[int, int]:

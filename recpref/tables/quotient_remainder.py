@@ -14,20 +14,18 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from recpref.item_table import STD, never, scores
+from recpref.item_table import STD, Table
 
 __all__ = ["QuotientRemainder"]
 
 
-class QuotientRemainder(nn.Module):
+class QuotientRemainder(Table):
     """Item i is made of row ``i % n_rows`` of one table and row ``i // n_rows`` of the other, ``multiply``-ed, ``add``-ed, or each half of
     the vector (``concatenate``). About ``2 sqrt(V)`` rows where ``n_rows`` is not given. With V + 1 rows and ``add``, it is a whole table
     and one vector more that all items share.
 
     Raises: ValueError for fewer rows than 1 or more than V + 1, or an odd width that is to be halved.
     """
-
-    never: Tensor
 
     def __init__(
         self,
@@ -50,8 +48,7 @@ class QuotientRemainder(nn.Module):
         spreads = {"multiply": (STD, 1.0), "add": (STD / math.sqrt(2), STD / math.sqrt(2)), "concatenate": (STD, STD)}
         for part, std in zip((self.remainder, self.quotient), spreads[operation], strict=True):
             nn.init.trunc_normal_(part.weight, std=std, a=-2 * std, b=2 * std)
-        self.bias = nn.Parameter(torch.zeros(n_items + 1)) if bias else None
-        self.register_buffer("never", never(n_items), persistent=False)
+        self.keep_biases(n_items, bias)
 
     def forward(self, items: Int[Tensor, "*S"]) -> Float[Tensor, "*S D"]:
         """Shapes: [..] -> [.., D]."""
@@ -59,16 +56,3 @@ class QuotientRemainder(nn.Module):
         if self.operation == "concatenate":
             return torch.cat([one, other], -1)
         return one * other if self.operation == "multiply" else one + other
-
-    def rows(self, items: Int[Tensor, "*S"]) -> tuple[Float[Tensor, "*S D"], Float[Tensor, "*S"]]:
-        """As ``ItemTable.rows``."""
-        bias = self.never[items]
-        return self(items), bias if self.bias is None else bias + self.bias[items]
-
-    def score(self, h: Float[Tensor, "M D"], items: Int[Tensor, "#M C"] | None = None) -> Float[Tensor, "M C"]:
-        """As ``ItemTable.score``."""
-        return scores(self, h, items)
-
-    def table(self) -> tuple[Float[Tensor, "V1 D"], Float[Tensor, " V1"]]:
-        """All vectors, made when they are asked for."""
-        return self.rows(torch.arange(self.num_embeddings, device=self.never.device))

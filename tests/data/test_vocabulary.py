@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -92,3 +94,21 @@ def test_keep_renumbers_the_ids_and_their_features_together() -> None:
     assert kept.numbers(np.array([7, 6]), "item").tolist() == [2, 0]
     assert ints(5, 6).keep(np.array([1])).features is None
     assert len(kept) == 2
+
+
+@pytest.mark.parametrize("features", [None, pd.DataFrame({"id": ["b", "a"], "title": ["B", None]})])
+def test_written_and_read_again(tmp_path: Path, features: pd.DataFrame | None) -> None:
+    """Ids in their order, and features beside them; a feature that is called id is the id."""
+    written = Vocabulary(np.array(["b", "a"], dtype=object), features)
+    written.write(tmp_path / "items.parquet")
+    read = Vocabulary.read(tmp_path / "items.parquet")
+    assert read.ids.tolist() == ["b", "a"]
+    assert (read.features is None) == (features is None)
+    if read.features is not None and features is not None:
+        pd.testing.assert_frame_equal(read.features, features.drop(columns="id"))
+
+
+def test_integers_stay_integers(tmp_path: Path) -> None:
+    """Numbers written are numbers read."""
+    ints(7, 5).write(tmp_path / "users.parquet")
+    assert Vocabulary.read(tmp_path / "users.parquet").ids.dtype == np.int64

@@ -8,12 +8,12 @@ timed by its first `steps` batches and multiplied up. `tokens` are those of the 
 from __future__ import annotations
 
 import importlib.util
-import json
-import resource
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from answer import answered
 
 CHILD = Path(__file__).parents[3] / "recpref" / "bridges" / "recbole_child.py"
 STEPS = 3
@@ -39,7 +39,6 @@ def main(asked):
     from recbole.data import create_dataset, data_preparation
     from recbole.utils import get_model, init_seed
 
-    torch.set_num_threads(2)
     frame = pd.read_csv(asked["data"])
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "speed"
@@ -87,5 +86,4 @@ def timed(model, train, torch):
 
 
 if __name__ == "__main__":
-    found = main(json.loads(Path(sys.argv[1]).read_text()))
-    print(json.dumps({**found, "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
+    answered(main)

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import resource
-import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
-import torch
+from answer import answered, measured
 
 import recpref
 from recpref import trainers
@@ -74,18 +69,8 @@ def main(asked: dict[str, Any]) -> dict[str, Any]:
         start = time.perf_counter()
         rows = len(run.recommend(histories, k=10)) if asked["target"] is None and asked.get("recommended", True) else 0
         recommend = time.perf_counter() - start
-    return {
-        "seconds": clock.seconds,
-        "reached": clock.reached,
-        "tokens": clock.tokens,
-        "targets": clock.targets,
-        "prepare": prepare,
-        "recommend": recommend,
-        "recommended": rows,
-    }
+    return {**measured(clock, prepare, recommend, rows), "reached": clock.reached}
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(2)
-    found = main(json.loads(Path(sys.argv[1]).read_text()))
-    print(json.dumps({**found, "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, "numpy": np.__version__}))
+    answered(main)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import resource
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
+from answer import answered, measured
 from pytorch_lightning import Callback, Trainer
 from rectools import Columns
 from rectools.dataset import Dataset
@@ -68,14 +65,7 @@ def main(asked):
     start = time.perf_counter()
     rows = len(model.recommend(frame[Columns.User].unique(), dataset, k=10, filter_viewed=True))
     recommend = time.perf_counter() - start
-    return {
-        "seconds": Clock.seconds,
-        "tokens": Clock.tokens,
-        "targets": Clock.targets,
-        "prepare": prepare,
-        "recommend": recommend,
-        "recommended": rows,
-    }
+    return measured(Clock, prepare, recommend, rows)
 
 
 def to_target(model, frame, asked):
@@ -97,6 +87,4 @@ def to_target(model, frame, asked):
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(2)
-    found = main(json.loads(Path(sys.argv[1]).read_text()))
-    print(json.dumps({**found, "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, "numpy": np.__version__}))
+    answered(main)

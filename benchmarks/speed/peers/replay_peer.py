@@ -6,17 +6,13 @@ Its sequence classes with a data set in memory (`replay.models.nn.sequential`), 
 
 from __future__ import annotations
 
-import json
-import resource
-import sys
 import time
 import warnings
-from pathlib import Path
 
 import lightning
-import numpy as np
 import pandas as pd
 import torch
+from answer import answered, measured
 
 warnings.simplefilter("ignore")
 
@@ -91,17 +87,8 @@ def main(asked):
             row[items] = -torch.inf
         rows += scores.topk(10, dim=1).indices.numel()
     recommend = time.perf_counter() - start
-    return {
-        "seconds": clock.seconds,
-        "tokens": clock.tokens,
-        "targets": clock.targets,
-        "prepare": prepare,
-        "recommend": recommend,
-        "recommended": rows,
-    }
+    return measured(clock, prepare, recommend, rows)
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(2)
-    found = main(json.loads(Path(sys.argv[1]).read_text()))
-    print(json.dumps({**found, "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, "numpy": np.__version__}))
+    answered(main)
