@@ -2,7 +2,7 @@
 
   space.model.d_model=[64,128]  space.model.dropout=0.1..0.5  "space.optimizer.lr=1e-4..1e-2 log"   what varies beside the model's own
   n_trials=50  search=tpe|gp|random  pruner=median|none  workers=1  search_seed=1                   how it is searched
-  study=default  studies=studies  storage=sqlite:///...|postgresql://...                            where it is kept; call again to go on
+  study=default  studies=studies  storage=sqlite:///...|postgresql://...|grpc://HOST:PORT           where it is kept; call again to go on
 
 Every other key=value is fixed for all trials. The test split is never asked: run best.sh for that.
 """

@@ -9,6 +9,8 @@ from typing import Any, Literal, NamedTuple
 from recpref.tuning.space import text_of
 from recpref.tuning.trial import Problem
 
+PROXY = "grpc://"
+ANSWER = 10.0  # seconds; a proxy that has not answered by then is not there
 HEARTBEAT = 10  # seconds; a trial that has been silent for four of them belonged to a worker that was killed
 NAME = "recpref"
 
@@ -36,8 +38,11 @@ class Search(NamedTuple):
 def storage(url: str) -> Any:
     """A data base that knows which trials are alive; those of a killed worker are tried again with the same values.
 
+    ``grpc://host:port`` is Optuna's proxy of one, which does not know: what a killed worker had in hand stays open there.
     Raises: ValueError where there is none at that address.
     """
+    if url.startswith(PROXY):
+        return _proxy(url)
     from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 
     patient = {"connect_args": {"timeout": 120}} if url.startswith("sqlite") else {}
@@ -47,6 +52,23 @@ def storage(url: str) -> Any:
         return RDBStorage(url, engine_kwargs=patient, **alive)
     except Exception as error:  # whatever the data base's driver raises
         raise ValueError(f"storage={url} cannot be opened: {str(error).splitlines()[0]}") from error
+
+
+def _proxy(url: str) -> Any:
+    """Optuna's gRPC proxy: one process talks to the data base, and any number of workers to that process."""
+    from optuna.storages import GrpcStorageProxy
+
+    host, _, port = url.removeprefix(PROXY).rpartition(":")
+    if not host or not port.isdigit():
+        raise ValueError(f"storage={url} is not {PROXY}HOST:PORT")
+    try:
+        proxy = GrpcStorageProxy(host=host, port=int(port))
+        proxy.wait_server_ready(ANSWER)
+    except ImportError as error:
+        raise ValueError(f"storage={url} needs gRPC; pip install grpcio protobuf") from error
+    except ConnectionError as error:
+        raise ValueError(f"storage={url} cannot be opened: nothing answered within {ANSWER:.0f} s") from error
+    return proxy
 
 
 def opened(url: str, problem: Problem, search: Search, *, worker: int = 0) -> Any:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
 
 import optuna
 import pandas as pd
@@ -124,3 +128,35 @@ def test_another_study_is_refused(url, changes, says):
 def test_no_data_base_is_an_error_that_names_it():
     with pytest.raises(ValueError, match="storage=nowhere://x cannot be opened"):
         opened("nowhere://x", hill(), Search())
+
+
+@pytest.fixture
+def proxy(tmp_path) -> Iterator[str]:
+    """The address of Optuna's own proxy before a data base, in a process of its own."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    storage = f"get_storage('sqlite:///{tmp_path}/study.db')"
+    serve = f"from optuna.storages import get_storage, run_grpc_proxy_server; run_grpc_proxy_server({storage}, port={port})"
+    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", serve])
+    yield f"grpc://localhost:{port}"
+    process.terminate()
+    process.wait()
+
+
+def test_workers_meet_behind_a_proxy(proxy, url):
+    """Two of them share one study, which is the one in the data base; another problem is refused there too."""
+    for worker, total in ((1, 3), (2, 5)):
+        work(opened(proxy, hill(), Search(total), worker=worker), hill(), total)
+    assert finished(opened(url, hill(), Search())) == 5
+    with pytest.raises(ValueError, match="has another fixed"):
+        opened(proxy, hill(fixed=("model=sasrec", "seed=2")), Search())
+
+
+def test_where_no_proxy_is(monkeypatch):
+    """An address that is none, and one where nobody answers."""
+    with pytest.raises(ValueError, match="storage=grpc://here is not grpc://HOST:PORT"):
+        opened("grpc://here", hill(), Search())
+    monkeypatch.setattr(studies, "ANSWER", 0.5)
+    with pytest.raises(ValueError, match="storage=grpc://localhost:9 cannot be opened: nothing answered"):
+        opened("grpc://localhost:9", hill(), Search())
