@@ -56,7 +56,7 @@ class Training(pl.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         seed = seed_of(self.seed, self.current_epoch, index, self.global_rank)
-        torch.manual_seed(seed)
+        _seed(seed, batch.targets.device)
         step = Step(self.current_epoch, self.global_step, torch.Generator(batch.targets.device).manual_seed(seed))
         total, count, logs = self.objective(self.model, batch, step)
         if connected():
@@ -131,6 +131,13 @@ class Training(pl.LightningModule):
         trained = nn.ModuleList([self.model, *([self.objective] if isinstance(self.objective, nn.Module) else [])])
         optimizer, schedule = self.optimizer_of(trained, steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _seed(seed: int, device: torch.device) -> None:
+    """Seeds the generators that training draws from. ``torch.manual_seed`` asks every kind of device that might exist: a millisecond."""
+    torch.default_generator.manual_seed(seed)
+    if device.type != "cpu":
+        getattr(torch, device.type).manual_seed(seed)
 
 
 def _of_all(total: Tensor, count: int, logs: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor, dict[str, float]]:

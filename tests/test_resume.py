@@ -105,20 +105,20 @@ def test_kill_9_and_resume_from_the_command_line(frame, tmp_path):
     csv = tmp_path / "clicks.csv"
     frame.to_csv(csv, index=False)
     out = tmp_path / "runs"
-    process = _start(csv, out, "trainer.max_epochs=200", "stopping.patience=1000")
+    process = _start(csv, out, "trainer.max_epochs=30", "stopping.patience=1000")
     place = _wait_for_state(out, process)
     process.kill()
     process.communicate()
     run = place.with_name(place.name.removeprefix(".").removesuffix(".partial"))
     assert not run.exists()
-    again = _start(csv, out, "trainer.max_epochs=200", "stopping.patience=1000")
+    again = _start(csv, out, "trainer.max_epochs=30", "stopping.patience=1000")
     assert "continue it with resume=" in again.communicate()[0]
     assert again.returncode == 2
     one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}  # as everywhere here: sums depend on the number of threads
     resumed = subprocess.run([sys.executable, "-m", "recpref.train", f"resume={run}"], capture_output=True, text=True, env=one_thread)
     assert resumed.returncode == 0, resumed.stderr
     whole = recpref.fit(
-        "model=bert4rec", *OPTIONS, "trainer.max_epochs=200", "stopping.patience=1000", f"data={csv}", f"out={tmp_path / 'whole'}"
+        "model=bert4rec", *OPTIONS, "trainer.max_epochs=30", "stopping.patience=1000", f"data={csv}", f"out={tmp_path / 'whole'}"
     )
     continued = recpref.load(run)
     assert equal(weights(continued), weights(whole))

@@ -251,6 +251,8 @@ def test_it_learns_the_cycle(name, tmp_path):
     sequences = [[1 + (start + i) % 10 for i in range(n)] for start, n in zip(starts, lengths, strict=True)]
     recipe = dict(text.split("=") for text in components.find("model", name).recipe())
     helped = HELP.get(recipe.get("examples", ""), ()) + few_negatives(recipe)
+    if "base" in recipe:
+        helped += ("trainer.max_epochs=6", "stopping.every=6")  # the base alone, and as often in rounds
     run = recpref.fit(f"model={name}", *quick(name, recipe), *LEARNING, *helped, f"out={tmp_path}", data=interactions(sequences))
     assert run.metrics["test/hr@1"] > 0.95
 
