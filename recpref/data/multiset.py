@@ -7,6 +7,7 @@ need be sorted. The hash is SplitMix64's finaliser; two different multisets agre
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -39,18 +40,22 @@ class Excess(NamedTuple):
 
 def tally(data: Interactions) -> Tally:
     """The tally of (item, time) rows, user by user."""
-    total = np.zeros(len(data) + 1, dtype=np.uint64)
-    for first in range(0, len(data), BLOCK):
-        rows = slice(first, first + BLOCK)
-        total[1:][rows] = _hashed(data.item[rows], None if data.time is None else data.time[rows])
-    np.cumsum(total, out=total)
-    return Tally(np.diff(data.offsets), np.diff(total[data.offsets]))
+    rows = np.diff(data.offsets)
+    hashes = np.zeros(len(rows), dtype=np.uint64)
+    users = np.flatnonzero(rows)
+    ends = np.append(data.offsets[:-1][users], len(data))
+    blocks = np.unique(np.append(np.searchsorted(ends[:-1], np.arange(0, len(data), BLOCK)), len(users)))  # whole users, about a block each
+    for one, other in pairwise(blocks.tolist()):
+        part = slice(ends[one], ends[other])
+        hashed = _hashed(data.item[part], None if data.time is None else data.time[part])
+        hashes[users[one:other]] = np.add.reduceat(hashed, ends[one:other] - ends[one])
+    return Tally(rows, hashes)
 
 
 def _hashed(item: Int64[np.ndarray, " n"], time: Int64[np.ndarray, " n"] | None) -> UInt64[np.ndarray, " n"]:
-    x = item.astype(np.uint64) * _ITEM
+    x = item.view(np.uint64) * _ITEM
     if time is not None:
-        x += time.astype(np.uint64) * _TIME
+        x += time.view(np.uint64) * _TIME
     x ^= x >> np.uint64(30)
     x *= _FIRST
     x ^= x >> np.uint64(27)
@@ -106,14 +111,15 @@ def among(user: Int64[np.ndarray, " m"], item: Int64[np.ndarray, " m"], data: In
     base = np.cumsum(size) - size
 
     def slot(u: np.ndarray, i: np.ndarray) -> np.ndarray:
-        chance = ((i.astype(np.uint64) * _ITEM) >> _HALF).astype(np.int64)  # 32 bits
+        chance = ((i.view(np.uint64) * _ITEM) >> _HALF).view(np.int64)  # 32 bits
         return base[u] + ((chance * size[u]) >> 32)
 
     table = np.zeros(size.sum() + 1, dtype=bool)
     table[slot(user, item)] = True
-    maybe = [np.zeros(0, dtype=np.int64)]
+    maybe = [np.full(1, -1)]
     for first in range(0, len(data), BLOCK):
         u, i = data.user[first : first + BLOCK], data.item[first : first + BLOCK]
         through = table[slot(u, i)]
         maybe.append(u[through] * width + i[through])
-    return np.isin(user * width + item, np.concatenate(maybe))
+    pairs, known = user * width + item, np.sort(np.concatenate(maybe))
+    return np.asarray(known[np.searchsorted(known, pairs, side="right") - 1] == pairs)
