@@ -76,7 +76,9 @@ def to_target(model, frame, asked):
     users = train[Columns.User].unique()
     reached = []
     for _ in range(asked["epochs"]):
-        model.fit_partial(dataset)
+        model.fit_partial(dataset, min_epochs=1, max_epochs=1)
+        optimizer = model.fit_trainer.optimizers[0]
+        model.lightning_model.configure_optimizers = lambda kept=optimizer: kept  # its moments would start anew with every call
         found = model.recommend(users, dataset, k=10, filter_viewed=True)
         hit = found[found[Columns.Item].to_numpy() == held.reindex(found[Columns.User]).to_numpy()]
         reached.append(float((1 / np.log2(hit[Columns.Rank] + 1)).sum() / len(held)))
