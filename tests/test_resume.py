@@ -160,7 +160,7 @@ def interrupted(frame, tmp_path, monkeypatch):
 
 
 def test_resume_with_another_option_is_refused(interrupted, frame):
-    with pytest.raises(ValueError, match=r"optimizer\.lr is 0\.001 there, and 0\.5 was asked for"):
+    with pytest.raises(ValueError, match=r"optimizer\.lr is 0\.002 there, and 0\.5 was asked for"):
         recpref.fit("optimizer.lr=0.5", data=interactions(frame), resume=interrupted)
 
 
@@ -171,7 +171,7 @@ def test_resume_with_other_data_is_refused(interrupted, frame):
 
 
 def test_resume_accepts_the_same_options_again(interrupted, frame):
-    run = recpref.fit("model=bert4rec", "optimizer.lr=1e-3", data=interactions(frame), resume=interrupted)
+    run = recpref.fit("model=bert4rec", "optimizer.lr=2e-3", data=interactions(frame), resume=interrupted)
     assert run.metrics["train/epochs"] == 4
 
 

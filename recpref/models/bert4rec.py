@@ -127,7 +127,7 @@ class BERT4Rec(nn.Module):
         it was chosen.
         """
         published = ["optimizer.lr=1e-4", "optimizer.warmup_steps=100", "optimizer.decay=linear", "loader.batch_size=256"]
-        course = ["optimizer.lr=1e-3", "optimizer.warmup_steps=100", "optimizer.average=0.998", "stopping.patience=6"]
+        course = ["optimizer.lr=2e-3", "optimizer.warmup_steps=300", "optimizer.average=0.998", "stopping.patience=10"]
         rows = ["examples.crop=0.5", "loader.shuffle_ties=true"]
         ours = [*course, *rows, "model.attention_dropout=0.0", "model.norm=pre"]
         return ["examples=cloze", *(published if variant == "published" else ours)]
