@@ -9,6 +9,7 @@ A file of tables, each with its source, the protocol it was measured under, and 
     split = "leave_one_out"                  # what is left out is not known: nobody says it matches
     ranking = "full"                         # or such as "popularity-100": sampled candidates
     filter_seen = true
+    refit = false                            # true: what we validate on was trained on
     [[tables.claims]]
     data = "ml_1m"
     model = "bert4rec"
@@ -32,7 +33,10 @@ from recpref.suggest import unknown
 
 @dataclass(frozen=True)
 class Conditions:
-    """How a table was measured; None where it does not say. ``users`` and ``items`` are those of its data."""
+    """How a table was measured; None where it does not say. ``users`` and ``items`` are those of its data.
+
+    ``refit``: what stood for validation was trained on, too.
+    """
 
     split: str | None = None
     ranking: str | None = None
@@ -40,6 +44,7 @@ class Conditions:
     valid_users: int | None = None
     users: int | None = None
     items: int | None = None
+    refit: bool | None = None
 
     def __str__(self) -> str:
         said = {name: value for name, value in vars(self).items() if value is not None}
@@ -88,10 +93,11 @@ class Table:
     valid_users: int | None = None
     users: int | None = None
     items: int | None = None
+    refit: bool | None = None
 
     @property
     def protocol(self) -> Conditions:
-        return Conditions(self.split, self.ranking, self.filter_seen, self.valid_users, self.users, self.items)
+        return Conditions(self.split, self.ranking, self.filter_seen, self.valid_users, self.users, self.items, self.refit)
 
 
 @dataclass(frozen=True)
@@ -204,6 +210,7 @@ def matched(protocol: Conditions, plan: Plan, sizes: Sizes) -> tuple[Literal["ye
         valid_users=plan.split.options.get("valid_users"),
         users=sizes.n_users,
         items=sizes.n_items,
+        refit=plan.refit,
     )
     said, here = vars(protocol), vars(ours)
     asked = [name for name in said if said[name] is not None or (name == "valid_users" and here[name] is not None)]

@@ -82,6 +82,8 @@ def test_a_claim_is_about_the_loss_it_was_made_with(tmp_path: Path, located) -> 
         (Conditions("leave_one_out", "full", False), "no", "filter_seen: false there, true here"),
         (Conditions("global_temporal", "full", True), "no", "split: global_temporal there, leave_one_out here"),
         (Conditions("leave_one_out", "full", True, valid_users=2048), "no", "valid_users: 2048 there, all here"),
+        (Conditions("leave_one_out", "full", True, refit=False), "yes", ""),
+        (Conditions("leave_one_out", "full", True, refit=True), "no", "refit: true there, false here"),
         (Conditions("leave_one_out", "full"), "not known", "filter_seen not said there"),
         (Conditions(), "not known", "split, ranking, filter_seen not said there"),
     ],
@@ -93,6 +95,14 @@ def test_protocols_match_or_say_why_not(protocol: Conditions, matches: str, reas
 def test_our_own_validation_users_are_a_difference_too(located) -> None:
     plan = located("model=popular", "split.valid_users=9", data="ml_1m")
     assert matched(Conditions("leave_one_out", "full", True), plan, ML_1M) == ("no", "valid_users: all there, 9 here")
+
+
+def test_a_refit_is_like_a_paper_without_validation_items(located) -> None:
+    """Where nobody says, a refit is no difference."""
+    plan = located("model=sasrec", "refit=true", data="ml_1m")
+    assert matched(Conditions("leave_one_out", "full", True, refit=True), plan, ML_1M) == ("yes", "")
+    assert matched(Conditions("leave_one_out", "full", True, refit=False), plan, ML_1M) == ("no", "refit: false there, true here")
+    assert matched(Conditions("leave_one_out", "full", True), plan, ML_1M) == ("yes", "")
 
 
 def test_two_claims_with_different_protocols_are_told_and_not_used(tmp_path: Path) -> None:
