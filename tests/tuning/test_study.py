@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 import optuna
 import pandas as pd
 import pytest
+from several import free_port
 
 import recpref
 from recpref.tuning import study as studies
@@ -133,9 +133,7 @@ def test_no_data_base_is_an_error_that_names_it():
 @pytest.fixture
 def proxy(tmp_path) -> Iterator[str]:
     """The address of Optuna's own proxy before a data base, in a process of its own."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     storage = f"get_storage('sqlite:///{tmp_path}/study.db')"
     serve = f"from optuna.storages import get_storage, run_grpc_proxy_server; run_grpc_proxy_server({storage}, port={port})"
     process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", serve])
