@@ -4,7 +4,7 @@ data: a Parquet file, a folder of Parquet shards (as Spark, Ray or Dask write th
 recpref reads. out: the folder of arrays that is made, at once or not at all; then say data=store/ wherever data is named. What is
 read at a time does not grow with the data. Other columns than user, item and time are left out.
 options, as in training: data.user, data.item, data.time (a column, or none), data.missing_time=refuse|drop, data.separator, data.encoding.
-Filters (data.k_core, data.duplicates) are said where the store is used.
+Filters (data.k_core, data.duplicates, data.ties) are said where the store is used.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from recpref import console
 from recpref.suggest import unknown
 
 HOW = ("user", "item", "time", "missing_time", "separator", "encoding")
-LATER = ("k_core", "duplicates")
+LATER = ("k_core", "duplicates", "ties")
 
 
 def prepare(arguments: list[str]) -> None:

@@ -28,6 +28,7 @@ def test_a_file_is_checked_without_training(tmp_path: Path, capsys: pytest.Captu
         ("a,b\n1,2\n", [], "no column looks like the user; it has 'a', 'b'; say data.user=NAME"),
         ("user,item\n1,2\n", ["data.item=what"], "has no column 'what'"),
         ("user,item\n1,2\n", ["data.duplicates=some"], "data.duplicates"),
+        ("user,item\n1,2\n", ["data.ties=some"], "data.ties"),
         ("user,item\n1,2\n", ["model=sasrec"], "model: the doctor takes data=... and data.OPTION=..., or nothing"),
         ("user,item,ts\n1,2,-4\n", [], "time column 'ts', row 0: -4 is negative"),
     ],

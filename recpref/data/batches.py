@@ -12,6 +12,7 @@ from torch import Tensor
 
 from recpref.data.interactions import Interactions
 from recpref.data.randomness import Draw, seed_of
+from recpref.data.ties import tied_rows
 from recpref.data.windows import Spans
 from recpref.types import PAD, Batch, History
 
@@ -81,7 +82,7 @@ class Batches:
         if not len(self.spans.start):
             raise ValueError(f"{train!r} leaves no sequence to train on: every history is too short")
         self.item, self.user = _tensor(train.item), _tensor(train.user)
-        self.tied, self.moment = _ties(train) if loader.shuffle_ties else (None, None)
+        self.tied, self.moment = tied_rows(train) if loader.shuffle_ties else (None, None)
         clock = train.time if timed and train.clock == "seconds" else None
         self.time = None if clock is None else _tensor(clock)
         self.examples, self.batch_size, self.seed, self.place = examples, loader.batch_size, seed, place
@@ -145,13 +146,3 @@ class Batches:
 def _tensor(values: np.ndarray) -> Tensor:
     """The same memory, which is only read; of an array that may not be written to (a store's), a copy."""
     return torch.from_numpy(values if values.flags.writeable else values.copy())
-
-
-def _ties(data: Interactions) -> tuple[Int[Tensor, " t"] | None, Int[Tensor, " t"] | None]:
-    """The rows that share user and time with another one, and a number for each such moment; None where time is unknown."""
-    if data.time is None:
-        return None, None
-    new = np.append(True, (np.diff(data.user) != 0) | (np.diff(data.time) != 0))
-    moment = np.cumsum(new)
-    tied = np.flatnonzero((np.bincount(moment) > 1)[moment])
-    return torch.from_numpy(tied), torch.from_numpy(moment[tied])

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from recpref.data import downloads
 from recpref.data.asked import Asked
 from recpref.data.columns import interactions_of
-from recpref.data.filters import Duplicates, filter_by
+from recpref.data.filters import Duplicates, Ties, filter_by
 from recpref.data.guess import columns_of
 from recpref.data.interactions import Interactions
 from recpref.data.opening import open_file, read_folder
@@ -81,6 +81,7 @@ def load(
     k_core_of: int | None = None,
     min_rating: float | None = None,
     duplicates: Duplicates | None = None,
+    ties: Ties = "file",
     asked: Asked | None = None,
 ) -> Interactions:
     """The data of a card, checked against it; other filters and another time than the card's own are used but not checked.
@@ -95,11 +96,13 @@ def load(
         k_core_of=own.get("k_core") if k_core_of is None else k_core_of,
         min_rating=own.get("min_rating") if min_rating is None else min_rating,
         duplicates=duplicates or own.get("duplicates", "keep"),
+        ties=ties,
     )
     differs = [
         k_core_of not in (None, own.get("k_core")),
         min_rating not in (None, own.get("min_rating")),
         duplicates not in (None, own.get("duplicates", "keep")),
+        ties != "file",
         asked.time != description.time,
         asked.missing_time != "refuse",
     ]
@@ -166,6 +169,7 @@ def open_data(
     k_core: int | None = None,
     min_rating: float | None = None,
     duplicates: Duplicates | None = None,
+    ties: Ties = "file",
     missing_time: Literal["refuse", "drop"] = "refuse",
     separator: str | None = None,
     encoding: str = "utf-8",
@@ -174,8 +178,9 @@ def open_data(
     """A card's data, a file or a folder.
 
     Columns that are not named are guessed; ``time="none"`` takes the order of the rows. ``duplicates`` (by default those of
-    the card, else ``keep``): what becomes of rows that repeat a user and item. ``separator`` may be spelled ``comma``,
-    ``semicolon``, ``tab``, ``pipe`` or ``space``. Without ``extra`` no column is read that is not needed.
+    the card, else ``keep``): what becomes of rows that repeat a user and item. ``ties=random`` puts rows of one user and one
+    time in an order that does not come from the file: what a file orders by a rule, models learn by heart. ``separator`` may
+    be spelled ``comma``, ``semicolon``, ``tab``, ``pipe`` or ``space``. Without ``extra`` no column is read that is not needed.
 
     Raises: ValueError for an unknown name; otherwise as the readers.
     """
@@ -183,8 +188,8 @@ def open_data(
     asked = Asked(user, item, time, separator, encoding, extra, also, missing_time)
     path = Path(name)
     if name in names():
-        return load(name, k_core_of=k_core, min_rating=min_rating, duplicates=duplicates, asked=asked)
+        return load(name, k_core_of=k_core, min_rating=min_rating, duplicates=duplicates, ties=ties, asked=asked)
     if not (path.exists() or path.suffix):
         raise ValueError(unknown("data set", name, names(), hint=HINT))
     data = read_folder(path, asked) if path.is_dir() else open_file(path, asked)
-    return filter_by(data, k_core_of=k_core, min_rating=min_rating, duplicates=duplicates or "keep")
+    return filter_by(data, k_core_of=k_core, min_rating=min_rating, duplicates=duplicates or "keep", ties=ties)

@@ -1,4 +1,4 @@
-"""What is done to data before it is split, in this order: duplicates, the rating threshold, the k-core. All of it is reported."""
+"""What is done to data before it is split, in this order: duplicates, the rating threshold, the k-core, ties. All of it is reported."""
 
 from __future__ import annotations
 
@@ -9,18 +9,33 @@ import pandas as pd
 from jaxtyping import Bool, Int64
 
 from recpref.data.interactions import Interactions
+from recpref.data.ties import at_random
 from recpref.suggest import unknown
 
 Duplicates = Literal["keep", "first", "last", "refuse"]
+Ties = Literal["file", "random"]
 
 
 def filter_by(
-    data: Interactions, *, k_core_of: int | None = None, min_rating: float | None = None, duplicates: Duplicates = "keep"
+    data: Interactions,
+    *,
+    k_core_of: int | None = None,
+    min_rating: float | None = None,
+    duplicates: Duplicates = "keep",
+    ties: Ties = "file",
 ) -> Interactions:
-    """Each rule that is asked for, with a line of the report. A user's last word counts, so duplicates come before the threshold."""
+    """Each rule that is asked for, with a line of the report. A user's last word counts, so duplicates come before the threshold.
+
+    ``ties``: the order of rows of one user and one time, that of the file or a random one (always the same).
+
+    Raises: ValueError for another order of ties, and as the rules.
+    """
+    if ties not in get_args(Ties):
+        raise ValueError(unknown("data.ties", str(ties), get_args(Ties)))
     data = without_duplicates(data, duplicates)
     data = data if min_rating is None else at_least(data, min_rating)
-    return data if not k_core_of else k_core(data, k_core_of)
+    data = k_core(data, k_core_of) if k_core_of else data
+    return at_random(data) if ties == "random" else data
 
 
 def repeats(data: Interactions) -> Bool[np.ndarray, " n"]:

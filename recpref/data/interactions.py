@@ -152,13 +152,13 @@ class Interactions:
         return replace(self, report=(*self.report, line))
 
     def where(self, mask: np.ndarray) -> Interactions:
-        """The rows where ``mask`` is true, under the same vocabularies."""
+        """The rows where ``mask`` is true (or those of these numbers, in this order), under the same vocabularies."""
         return replace(
             self,
             user=self.user[mask],
             item=self.item[mask],
             time=None if self.time is None else self.time[mask],
-            extra=None if self.extra is None else self.extra[mask].reset_index(drop=True),
+            extra=None if self.extra is None else self.extra.iloc[mask].reset_index(drop=True),
         )
 
     def compact(self) -> Interactions:
