@@ -12,10 +12,8 @@ import numpy as np
 from recpref.data.heldout import Split
 from recpref.data.interactions import Interactions
 from recpref.data.multiset import Tally, among, excesses, tally
-from recpref.data.ties import agreement
+from recpref.data.ties import agreement, follows
 from recpref.data.vocabulary import Vocabulary
-
-RULED = 0.6  # of repeated neighbours of equal time in the same order: more than that is no accident
 
 
 class Audit(NamedTuple):
@@ -189,7 +187,7 @@ def _notes(found: Audit, split: Split) -> list[str]:
         )
     if found.tied_share and split.ordered:
         notes.append(f"{found.tied_share:.1%} of test users have a test row of the same time as the row before it: file order decides")
-    if (found.order_agreement or 0) > RULED:
+    if follows(found.order_agreement):
         notes.append(
             f"rows of equal time follow a rule of the file: two such items stand in the same order in {found.order_agreement:.0%} of cases "
             "(50% without a rule). Models learn it and gain by it; data.ties=random shows how much"

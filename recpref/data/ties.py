@@ -16,8 +16,9 @@ from recpref.data.randomness import Draw
 
 SAMPLED = 1_000_000  # rows; enough to know an agreement to a hundredth, and no cost
 FEWEST = 100  # repeated neighbours below which an agreement is noise
+RULED = 0.6  # of repeated neighbours in the same order: more than that is no accident
 
-__all__ = ["agreement", "at_random", "tied_rows"]
+__all__ = ["agreement", "at_random", "follows", "tied_rows"]
 
 
 def tied_rows(data: Interactions) -> tuple[Int[Tensor, " t"] | None, Int[Tensor, " t"] | None]:
@@ -61,6 +62,11 @@ def agreement(data: Interactions) -> float | None:
         return None
     agreeing = (up * (up - 1) + (n - up) * (n - up - 1)) / (n - 1)
     return float(agreeing.sum() / n.sum())
+
+
+def follows(order_agreement: float | None) -> bool:
+    """Is that agreement one of rows that follow a rule? Not known is no."""
+    return order_agreement is not None and order_agreement > RULED
 
 
 def _tied(user: Int[np.ndarray, " n"], time: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n-1"]:

@@ -122,13 +122,13 @@ class BERT4Rec(nn.Module):
     def recipe(variant: Literal["default", "published"] = "default") -> list[str]:
         """``published``: the authors' scripts for ML-1M (batch 256, lr 1e-4, 100 warm-up steps, linear decay, no crops).
 
-        Ours: rows that end anywhere, ties without an order, a higher rate, averaged weights, norms before the branches (after
-        them, a seed may stay on its first plateau for 70 epochs), no dropout inside attention. See ``benchmarks/LOG.md`` for how
-        it was chosen.
+        Ours: rows that end anywhere, ties in changing order unless the file has a rule for it, a higher rate, averaged weights,
+        norms before the branches (after them, a seed may stay on its first plateau for 70 epochs), no dropout inside attention.
+        See ``benchmarks/LOG.md`` for how it was chosen.
         """
         published = ["optimizer.lr=1e-4", "optimizer.warmup_steps=100", "optimizer.decay=linear", "loader.batch_size=256"]
         course = ["optimizer.lr=2e-3", "optimizer.warmup_steps=300", "optimizer.average=0.998", "stopping.patience=10"]
-        rows = ["examples.crop=0.5", "loader.shuffle_ties=true"]
+        rows = ["examples.crop=0.5", "loader.shuffle_ties=auto"]
         ours = [*course, *rows, "model.attention_dropout=0.0", "model.norm=pre"]
         return ["examples=cloze", *(published if variant == "published" else ours)]
 

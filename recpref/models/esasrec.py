@@ -86,7 +86,7 @@ class ESASRec(nn.Module):
         """
         loss = ["loss=sampled_softmax", "sampler=uniform"]
         published = ["optimizer.method=adam", "optimizer.weight_decay=0", "loader.batch_size=128"]
-        ours = ["optimizer.average=0.99", "examples.crop=0.5", "loader.shuffle_ties=true", "stopping.every=2"]
+        ours = ["optimizer.average=0.99", "examples.crop=0.5", "loader.shuffle_ties=auto", "stopping.every=2"]
         return ["examples=next_item", *loss, *(published if variant == "published" else ours)]
 
     @staticmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -234,7 +235,7 @@ def test_a_batch_of_nothing_is_refused(batch_size: int) -> None:
     assert Loader(batch_size=1).batch_size == 1
 
 
-def orders(rows: list[tuple[int, int, int]], *, shuffle_ties: bool = True, epochs: int = 40) -> set[tuple[int, ...]]:
+def orders(rows: list[tuple[int, int, int]], *, shuffle_ties: bool | Literal["auto"] = True, epochs: int = 40) -> set[tuple[int, ...]]:
     """The orders of all items that some epochs show, of rows (user, item, time)."""
     data = Interactions.from_dataframe(pd.DataFrame(rows, columns=["u", "i", "t"]), user="u", item="i", time="t")
     batches = Batches(data, Whole(), Loader(shuffle_ties=shuffle_ties), seed=1, place=lambda: (0, 0))
@@ -253,6 +254,19 @@ def test_without_ties_nothing_changes() -> None:
     assert orders([(1, 1, 5), (1, 2, 7), (2, 3, 7)]) == {(1, 2, 3)}
     data = of([[1, 2, 3]])
     assert Batches(data, Whole(), Loader(shuffle_ties=True), seed=1, place=lambda: (0, 0)).items(3).tolist() == data.item.tolist()
+
+
+def test_auto_leaves_the_order_of_a_rule_and_shuffles_what_has_none() -> None:
+    """200 users like two of four items in one second: in the order of their numbers, or in either."""
+    rng = np.random.default_rng(0)
+    pairs = [rng.choice(4, 2, replace=False) for _ in range(200)]
+    ruled = [(user, item, 7) for user, pair in enumerate(pairs) for item in sorted(pair)]
+    free = [(user, item, 7) for user, pair in enumerate(pairs) for item in pair]
+    few = ruled[:20]
+    assert len(orders(ruled, shuffle_ties="auto", epochs=4)) == 1
+    assert len(orders(ruled, shuffle_ties=True, epochs=4)) == 4
+    assert len(orders(free, shuffle_ties="auto", epochs=4)) == 4
+    assert len(orders(few, shuffle_ties="auto", epochs=4)) == 4, "too few to know of a rule"
 
 
 def test_every_order_of_a_tie_is_as_likely() -> None:
