@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from torch import Tensor, nn
 
 from recpref import components
@@ -21,6 +22,7 @@ from recpref.layers import (
     last_state,
     newest,
     shortened,
+    truncated_normal,
 )
 from recpref.types import History, Reader
 
@@ -270,6 +272,23 @@ def test_weights_start_as_berts_do():
     assert not module["linear"].bias.any()
     assert bool((module["norm"].weight == 1).all())
     assert not module["norm"].bias.any()
+
+
+def test_many_numbers_are_drawn_from_the_same_distribution(monkeypatch: pytest.MonkeyPatch):
+    """scipy's truncated normal is the oracle, for both ways; the smaller one is torch's, number by number."""
+    cut = stats.truncnorm(-2, 2, scale=0.3)
+    few, many, torchs = (torch.empty(200, 100) for _ in range(3))
+    torch.manual_seed(1)
+    truncated_normal(few, 0.3)
+    torch.manual_seed(1)
+    nn.init.trunc_normal_(torchs, std=0.3, a=-0.6, b=0.6)
+    assert torch.equal(few, torchs)
+    monkeypatch.setattr("recpref.layers.MANY", 20_000)
+    truncated_normal(many, 0.3)
+    assert not torch.equal(few, many)
+    for weight in (few, many):
+        assert float(weight.abs().max()) <= 0.6
+        assert stats.kstest(weight.flatten().double().numpy(), cut.cdf).pvalue > 0.01
 
 
 # -------------------------------------------------------------------------------------------------------------- last_state

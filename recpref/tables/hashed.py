@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from recpref.item_table import STD, Table
+from recpref.layers import truncated_normal
 
 __all__ = ["Hashed"]
 
@@ -51,7 +52,7 @@ class Hashed(Table):
         self.num_embeddings, self.n_rows = n_items + 1, n_rows
         self.hashes = [_permutation(n_items + 1, random.Random(f"{seed} {number}")) for number in range(n_hashes)]
         self.shared = nn.Embedding(n_rows, d_model)
-        nn.init.trunc_normal_(self.shared.weight, std=STD, a=-2 * STD, b=2 * STD)
+        truncated_normal(self.shared.weight, STD)
         self.importance = nn.Parameter(torch.full((n_items + 1, n_hashes), n_hashes**-0.5)) if importance else None
         self.keep_biases(n_items, bias)
 

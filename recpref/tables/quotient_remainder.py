@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from recpref.item_table import STD, Table
+from recpref.layers import truncated_normal
 
 __all__ = ["QuotientRemainder"]
 
@@ -47,7 +48,7 @@ class QuotientRemainder(Table):
         self.remainder, self.quotient = nn.Embedding(n_rows, width), nn.Embedding(n_items // n_rows + 1, width)
         spreads = {"multiply": (STD, 1.0), "add": (STD / math.sqrt(2), STD / math.sqrt(2)), "concatenate": (STD, STD)}
         for part, std in zip((self.remainder, self.quotient), spreads[operation], strict=True):
-            nn.init.trunc_normal_(part.weight, std=std, a=-2 * std, b=2 * std)
+            truncated_normal(part.weight, std)
         self.keep_biases(n_items, bias)
 
     def forward(self, items: Int[Tensor, "*S"]) -> Float[Tensor, "*S D"]:
