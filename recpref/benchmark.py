@@ -126,12 +126,10 @@ def _conclude(suite: Suite, done: list[Job], board: Board) -> None:
 
 
 def _print_rows(title: str, rows: list[Row]) -> None:
+    from recpref.leaderboard.standing import together
     from recpref.leaderboard.tables import with_interval
 
-    groups: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        groups.setdefault((row.data, row.protocol), []).append(row)
-    for (data, protocol), group in groups.items():
+    for data, group in together(rows):
         metrics = [f"{name}@{group[0].headline.partition('@')[2]}" for name in ("hr", "ndcg")]
         lines = [
             [
@@ -144,7 +142,7 @@ def _print_rows(title: str, rows: list[Row]) -> None:
             for row in group
         ]
         heads = ["model", *(metric.upper() for metric in metrics), "standing", "budget", "training"]
-        console.table(f"{title}: {data}, {protocol}, {group[0].n_users:,} users", heads, lines)
+        console.table(f"{title}: {data}, {group[0].protocol}, {group[0].n_users:,} users", heads, lines)
 
 
 def _say_where(board: Board) -> None:

@@ -147,16 +147,17 @@ class KeepBest(pl.Callback):
 
 
 class SaveState(pl.Callback):
-    """Saves the state of training now and then: between two batches of an epoch, or when an epoch is over.
+    """Saves the state of training now and then: between two steps of an epoch, or when an epoch is over.
 
-    Never once training is being stopped: the state is then no longer one that an uninterrupted training goes through.
+    Never while gradients are being accumulated, which no state holds, and never once training is being stopped: the state is then no
+    longer one that an uninterrupted training goes through.
     """
 
     def __init__(self, path: Path, seconds: float):
         self.path, self.seconds, self.last = path, seconds, time.monotonic()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int) -> None:
-        if index + 1 < trainer.num_training_batches:
+        if index + 1 < trainer.num_training_batches and (index + 1) % trainer.accumulate_grad_batches == 0:
             self.save(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:

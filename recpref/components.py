@@ -84,9 +84,20 @@ def schema(component: Callable[..., Any]) -> Any:
     return builds(component, populate_full_signature=True, zen_partial=True)
 
 
+def hints_of(component: Callable[..., Any]) -> dict[str, Any]:
+    """The types of the parameters."""
+    return get_type_hints(inspect.unwrap(component) if inspect.isfunction(component) else component.__init__)
+
+
+def texts(component: Callable[..., Any]) -> list[str]:
+    """The options that may be any text."""
+    hints = hints_of(component)
+    return [name for name in options_of(component) if hints.get(name) in (str, str | None)]
+
+
 def check(component: Callable[..., Any], options: dict[str, Any], where: str) -> None:
     """What typed configuration lets through: literals and unions. Raises: ValueError with the legal choices."""
-    hints = get_type_hints(inspect.unwrap(component) if inspect.isfunction(component) else component.__init__)
+    hints = hints_of(component)
     for name, value in options.items():
         hint = hints.get(name, Any)
         if not _fits(value, hint):
@@ -113,7 +124,8 @@ def _fits(value: Any, hint: Any) -> bool:
 def _wrong(key: str, value: Any, hint: Any) -> str:
     literals = [choice for part in (hint, *get_args(hint)) if get_origin(part) is Literal for choice in get_args(part)]
     if literals:
-        return unknown(key, str(value), map(str, literals))
+        truths = ["true", "false"] if bool in get_args(hint) else []
+        return unknown(key, str(value), [*truths, *map(str, literals)])
     return f"{key}={value!r} is a {type(value).__name__}; it must be {getattr(hint, '__name__', None) or hint}"
 
 

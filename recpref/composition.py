@@ -232,16 +232,28 @@ def _composed(sections: dict[str, Callable[..., Any]], pairs: dict[str, Any]) ->
 
     nodes = {name: components.schema(component) for name, component in sections.items()}
     ConfigStore.instance().store("recpref_experiment", make_config(**nodes))
+    free = {f"{name}.{option}" for name, component in sections.items() if name != "trainer" for option in components.texts(component)}
+    said = [f"{key}={_quoted(value) if key in free else value}" for key, value in pairs.items()]
     preset = [f"trainer.{key}={value}" for key, value in TRAINER.items()]
     with _own_hydra(), initialize(version_base="1.3", config_path=None):
         try:
-            config = hydra_compose("recpref_experiment", [*preset, *(f"{key}={value}" for key, value in pairs.items())])
+            config = hydra_compose("recpref_experiment", [*preset, *said])
         except (HydraException, OmegaConfBaseException) as error:
             raise ValueError(_one_line(error, pairs)) from error
     content = OmegaConf.to_container(config, resolve=False)
     for name, component in sections.items():
         content[name] = {key: content[name][key] for key in options(name, component) if key in content[name]}
     return content
+
+
+def _quoted(text: str) -> str:
+    """A text that means itself in Hydra's grammar, whatever is in it: names of columns and separators are the user's. ``null`` is none."""
+    from hydra.core.override_parser.types import Quote, QuotedString
+
+    text = str(text)
+    if text == "null" or (len(text) > 1 and text[0] == text[-1] and text[0] in "'\""):
+        return text
+    return str(QuotedString(text, Quote.single).with_quotes())
 
 
 @contextmanager

@@ -48,7 +48,12 @@ def _same(text: str, there: Any) -> bool:
         return str(asked) == str(there)
 
 
-def agree(resumed: Path, path: Path, data: Interactions) -> None:
+def identity(plan: Plan, data: Interactions) -> str:
+    """The digest of the data, and of the column that divides it where there is one: what a run was trained and asked on."""
+    return data.digest_with(plan.split.options["column"]) if plan.split.name == "given" else data.digest
+
+
+def agree(resumed: Path, path: Path, plan: Plan, data: Interactions) -> None:
     """Raises: ValueError where the data is not what the interrupted training saw."""
-    if written(resumed).data_digest != data.digest or resumed.name != path.name:
+    if written(resumed).data_digest != identity(plan, data) or resumed.name != path.name:
         raise ValueError(f"resume={resumed}: the data is not what that training saw ({data!r}); start anew without resume")

@@ -16,7 +16,7 @@ import torch
 from recpref import components, processes
 from recpref.callbacks import Stopping, quiet
 from recpref.composition import chosen, compose
-from recpref.continuation import agree, plan_to_continue
+from recpref.continuation import agree, identity, plan_to_continue
 from recpref.data.audit import Audit, checked
 from recpref.data.batches import Examples, Loader
 from recpref.data.cards import open_data
@@ -24,7 +24,7 @@ from recpref.data.heldout import Heldout, Split
 from recpref.data.interactions import Interactions
 from recpref.datamodule import Data
 from recpref.facts import Facts
-from recpref.measures import evaluation_of, named, of_test, report_of
+from recpref.measures import evaluation_of, named, of_test, refuse_sampled, report_of
 from recpref.optimizer import Optimizer
 from recpref.plan import DataPart, Part, Plan, Sizes, Written, write
 from recpref.plots import training_curve
@@ -72,13 +72,19 @@ def _made(plan: Plan, data: Interactions, resume: str | Path | None) -> None:
     first = plan.before
     plan, path = located(plan, data)
     if resume is not None:
-        agree(Path(resume), path, data)
+        agree(Path(resume), path, plan, data)
         path = Path(resume)
     evaluation = evaluation_of(plan)  # nobody trains for hours to learn that a cut-off is wrong
     split = _component(plan.split, "split", {})(data)
     found = checked(split, data)
     if evaluation.alike_by is not None:
         _ = Facts(split.train, evaluation.alike_by).traits  # refuses an unknown feature before training
+    refuse_sampled(evaluation, split)
+    if plan.refit and len(split.valid.targets) and split.test.history is split.train:
+        raise ValueError(
+            f"refit=true trains on the validation rows, and split={plan.split.name} keeps them out of the histories at test, where they "
+            "would be recommended and count as wrong; leave refit out"
+        )
     if resume is None:
         _begun(plan, data, split, first)
     with torch.random.fork_rng(), workplace(path, resume=resume is not None) as place:
@@ -135,7 +141,7 @@ def located(plan: Plan, data: Interactions) -> tuple[Plan, Path]:
     if plan.before is not None:
         _, start = located(plan.before.on(plan.data.name, frame=plan.data.frame), data)
         plan = replace(plan, start=str(start), before=None)
-    return plan, Path(plan.out).expanduser() / data.slug / plan.model.name / f"{plan.digest(data.digest)}-s{plan.seed}"
+    return plan, Path(plan.out).expanduser() / data.slug / plan.model.name / f"{plan.digest(identity(plan, data))}-s{plan.seed}"
 
 
 def opened(part: DataPart) -> Interactions:
@@ -152,7 +158,7 @@ def opened(part: DataPart) -> Interactions:
 
 def _describe(place: Path, plan: Plan, data: Interactions, found: Audit) -> None:
     """What training continues from, and what ``Run.load`` builds the model by."""
-    write(place, Written(plan, data.digest, Sizes(data.n_items, data.n_users)))
+    write(place, Written(plan, identity(plan, data), Sizes(data.n_items, data.n_users)))
     (place / "audit.json").write_text(json.dumps(found._asdict(), indent=1, default=float))
 
 
@@ -173,12 +179,13 @@ def _fitted(plan: Plan, data: Interactions, split: Split, place: Path) -> None:
     metrics = {**named("valid", report_of(plan, model, split.valid)), **course.facts}
     report = report_of(plan, model, split.test)
     if plan.refit and not course.interrupted:
-        metrics |= named("chosen/test", report)
         processes.wait()
-        model, course = _refitted(plan, split, course.best_epoch, place)
+        refitted, course = _refitted(plan, split, course.best_epoch, place)
         earlier += course.before
         metrics |= {"train/interrupted": course.interrupted}
-        report = report_of(plan, model, split.test)
+        if not course.interrupted:  # else what validation chose is the best there is
+            metrics |= named("chosen/test", report)
+            model, report = refitted, report_of(plan, refitted, split.test)
     metrics |= of_test(plan, model, report, split)
     seconds = earlier + time.perf_counter() - start
     metrics |= {"train/seconds": seconds, "train/parameters": sum(p.numel() for p in model.parameters())}

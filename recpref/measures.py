@@ -11,7 +11,7 @@ from recpref.aspects import aspects
 from recpref.data.heldout import Heldout, Split
 from recpref.evaluation import Evaluation, Report
 from recpref.plan import Plan
-from recpref.sampled import sampled_report
+from recpref.sampled import drawing_weights, sampled_report
 from recpref.topk import TopK
 
 
@@ -48,6 +48,13 @@ def _sampled(plan: Plan, model: Any, split: Split) -> dict[str, Any]:
     topk, counts = TopK(model, seed=plan.seed), split.train.item_counts
     by, n_negatives = evaluation.sampled, evaluation.n_negatives
     return named("test", sampled_report(topk, split.test, evaluation, item_counts=counts, by=by, n_negatives=n_negatives, seed=plan.seed))
+
+
+def refuse_sampled(evaluation: Evaluation, split: Split) -> None:
+    """Raises: ValueError where sampled candidates were asked for and cannot be drawn: nobody trains for hours to learn that."""
+    if evaluation.sampled != "none" and len(split.test.targets):
+        counts = split.train.item_counts
+        drawing_weights(split.test, item_counts=counts, n_negatives=evaluation.n_negatives, by=evaluation.sampled)
 
 
 def named(name: str, report: Report) -> dict[str, Any]:

@@ -56,8 +56,12 @@ class Optimizer:
             )
         self.warmup_steps, self.decay, self.average, self.sparse = warmup_steps, decay, average, sparse
 
-    def __call__(self, module: nn.Module, n_steps: float) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
+    def __call__(
+        self, module: nn.Module, n_steps: float, *, fused: bool = True
+    ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
         """The optimiser over ``module`` and its schedule, to be stepped after every batch of ``n_steps``.
+
+        ``fused``: in torch's one kernel for all parameters, whose gradients Lightning does not clip under mixed precision.
 
         Raises: ValueError for ``sparse`` where there is no table to be read row by row.
         """
@@ -80,7 +84,7 @@ class Optimizer:
             optimizer = LazyAdam(groups, decoupled=self.method == "adamw", **course)
         else:
             kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[self.method]
-            optimizer = kind(groups, **course, fused=True)
+            optimizer = kind(groups, **course, fused=fused)
         return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.factor(step, n_steps))
 
     def averaged(self, model: nn.Module) -> AveragedModel | None:

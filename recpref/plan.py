@@ -70,11 +70,11 @@ class Plan:
         parts = {field.name: content[field.name] for field in fields(cls) if field.default is MISSING or field.name in content}
         for name, part in parts.items():
             if name == "data":
-                parts[name] = DataPart(part["name"], _options(part), part.get("source") == "frame")
+                parts[name] = DataPart(part["name"], _options(part, "name", "source"), part.get("source") == "frame")
             elif name == "before":
                 parts[name] = cls.of(part)
             elif isinstance(part, dict) and "name" in part:
-                parts[name] = Part(part["name"], _options(part))
+                parts[name] = Part(part["name"], _options(part, "name"))
         return cls(**parts)
 
     @property
@@ -106,8 +106,8 @@ class Plan:
         return replace(self, data=DataPart(name, {**self.data.options, **options}, frame))
 
 
-def _options(part: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in part.items() if key not in ("name", "source")}
+def _options(part: dict[str, Any], *ours: str) -> dict[str, Any]:
+    return {key: value for key, value in part.items() if key not in ours}
 
 
 class Sizes(NamedTuple):

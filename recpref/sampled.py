@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from recpref.data.heldout import Heldout
@@ -31,7 +31,7 @@ class SampledCandidates:
     Negatives are drawn one after the other without replacement from the items that are neither in the user's history nor
     targets, uniformly or in proportion to ``item_counts`` [V + 1] of training. They are a function of (seed, user number).
 
-    Raises: ValueError for n_negatives < 1 or an unknown ``by``.
+    Raises: ValueError for n_negatives < 1, an unknown ``by``, or a user who has too few items left to draw from.
     """
 
     def __init__(
@@ -44,22 +44,13 @@ class SampledCandidates:
         by: Literal["uniform", "popularity"] = "uniform",
         seed: int = 0,
     ):
-        if n_negatives < 1:
-            raise ValueError(f"n_negatives={n_negatives} must be at least 1")
-        if by not in ("uniform", "popularity"):
-            raise ValueError(f"by={by!r} must be 'uniform' or 'popularity'")
-        weights = (
-            torch.from_numpy(np.asarray(item_counts, dtype=np.float64).copy())
-            if by == "popularity"
-            else torch.ones(len(item_counts)).double()
-        )
-        weights[PAD] = 0
-        self.recommender, self.heldout, self.weights = recommender, heldout, weights
+        weights = drawing_weights(heldout, item_counts=item_counts, n_negatives=n_negatives, by=by)
+        self.recommender, self.heldout, self.weights = recommender, heldout, torch.from_numpy(weights)
         self.n_negatives, self.seed = n_negatives, seed
         self.needs_time = bool(getattr(recommender, "needs_time", False))
 
     def recommend(self, query: Query, k: int) -> Ranking:
-        """The k best of each user's candidates. Raises: ValueError where a user has too few items left to draw from."""
+        """The k best of each user's candidates."""
         users = query.history.user
         candidates = self.candidates(users.cpu()).to(users.device)
         return self.recommender.recommend(query._replace(exclude=None, candidates=candidates), k)
@@ -72,7 +63,6 @@ class SampledCandidates:
 
     def negatives(self, users: Int[Tensor, " B"], forbidden: Int[Tensor, "B S"]) -> Int[Tensor, "B N"]:
         """In the order in which they were drawn: the first column alone follows the weights."""
-        self._refuse_too_few(users, forbidden)
         share = self.weights.cumsum(0)
         noise = Draw(self.seed, 0, users).uniform(SPARE * self.n_negatives, stream=FIRST)
         drawn = torch.searchsorted(share, noise * share[-1], right=True)
@@ -90,13 +80,25 @@ class SampledCandidates:
         order = times.argsort(stable=True)[: self.n_negatives]
         return torch.where(times[order] < torch.inf, order, PAD)
 
-    def _refuse_too_few(self, users: Int[Tensor, " B"], forbidden: Int[Tensor, "B S"]) -> None:
-        taken = _new(forbidden[:, :0], forbidden)
-        left = (self.weights > 0).sum() - ((self.weights[taken] > 0) & (taken != PAD)).sum(1)
-        if bool((short := left < self.n_negatives).any()):
-            row = int(short.nonzero()[0, 0])
-            user = self.heldout.targets.users.ids[int(users[row]) - 1]
-            raise ValueError(f"n_negatives={self.n_negatives}, but only {int(left[row])} items can be drawn that are new to user {user!r}")
+
+def drawing_weights(
+    heldout: Heldout, *, item_counts: np.ndarray, n_negatives: int, by: Literal["uniform", "popularity"]
+) -> Float[np.ndarray, " V1"]:
+    """How likely each item is drawn, up to a factor. Raises: ValueError where this protocol cannot be asked of these users."""
+    if n_negatives < 1:
+        raise ValueError(f"n_negatives={n_negatives} must be at least 1")
+    if by not in ("uniform", "popularity"):
+        raise ValueError(f"by={by!r} must be 'uniform' or 'popularity'")
+    weights = np.asarray(item_counts, dtype=np.float64).copy() if by == "popularity" else np.ones(len(item_counts))
+    weights[PAD] = 0
+    rows = [part.user * len(weights) + part.item for part in heldout]
+    user, item = np.divmod(np.unique(np.concatenate(rows)), len(weights))
+    left = (weights > 0).sum() - np.bincount(user, weights=weights[item] > 0, minlength=heldout.targets.n_users + 1)
+    short = heldout.users[left[heldout.users] < n_negatives]
+    if len(short):
+        name = heldout.targets.users.originals(short[:1]).tolist()[0]
+        raise ValueError(f"n_negatives={n_negatives}, but only {left[short[0]]:.0f} items can be drawn that are new to user {name!r}")
+    return weights
 
 
 def _new(forbidden: Int[Tensor, "B S"], drawn: Int[Tensor, "B C"]) -> Int[Tensor, "B C"]:

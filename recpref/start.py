@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from recpref.continuation import identity
 from recpref.data.interactions import Interactions
 from recpref.plan import Plan
 from recpref.run import complete
@@ -33,10 +34,10 @@ def refuse_start(plan: Plan, data: Interactions) -> None:
     path = Path(plan.start)
     written = complete(path)
     there = written.plan
-    if written.data_digest != data.digest:
-        raise ValueError(f"start={path} was trained on other data ({there.data.name}) than {data!r}, and knows other items")
     if there.split != plan.split:
         raise ValueError(f"start={path} was trained on split={_said(there)} and may know what split={_said(plan)} holds out")
+    if written.data_digest != identity(plan, data):
+        raise ValueError(f"start={path} was trained on other data ({there.data.name}) than {data!r}, and knows other items")
     if there.refit:
         raise ValueError(f"start={path} was refitted and knows the rows that are to validate what starts from it; train it without refit")
     if there.model.name not in plan.architectures:

@@ -49,23 +49,22 @@ class TopK:
         parts = []
         for start in range(0, max(1, len(state)), rows):
             here = slice(start, start + rows)
-            scores = self._room(state[here], len(bias))
-            torch.addmm(bias, state[here], vectors.T, out=scores)
+            scores = _scored(state[here], vectors, bias, self._room(state[here], bias))
             parts.append(self._best(_allowed(scores, query, here), k))
         return Ranking(torch.cat([part.items for part in parts]), torch.cat([part.scores for part in parts]))
 
-    def _room(self, state: Float[Tensor, "B D"], n_columns: int) -> Float[Tensor, "B V1"]:
+    def _room(self, state: Float[Tensor, "B D"], bias: Float[Tensor, " V1"]) -> Float[Tensor, "B V1"]:
         """Memory for the scores of a batch: the same for every batch, because fresh memory costs as much as the scores."""
-        size = len(state) * n_columns
-        if self.held is None or self.held.numel() < size or self.held.device != state.device or self.held.dtype != state.dtype:
-            self.held = state.new_empty(size)
-        return self.held[:size].view(len(state), n_columns)
+        size = len(state) * len(bias)
+        if self.held is None or self.held.numel() < size or self.held.device != bias.device or self.held.dtype != bias.dtype:
+            self.held = bias.new_empty(size)
+        return self.held[:size].view(len(state), len(bias))
 
     def _in_rounds(self, model: MultiRound, query: Query, k: int) -> Ranking:
         vectors, bias = model.table()
         parts: list[Ranking] = []
         for number, state in enumerate(model.rounds(query.history), 1):
-            scores = _allowed(torch.addmm(bias, state, vectors.T), query)
+            scores = _allowed(_scored(state, vectors, bias), query)
             for part in parts:
                 scores.scatter_(1, part.items, -torch.inf)
             left = k - sum(part.items.shape[1] for part in parts)
@@ -83,7 +82,7 @@ class TopK:
         if not isinstance(self.model, Retriever):
             return self.model.catalogue(history)
         vectors, bias = self.model.table()
-        return torch.addmm(bias, self.model.state(history), vectors.T)
+        return _scored(self.model.state(history), vectors, bias)
 
     def _best(self, scores: Float[Tensor, "B V1"], k: int) -> Ranking:
         width = min(k, scores.shape[1])
@@ -131,6 +130,14 @@ def _known(scores: Float[Tensor, "B C"]) -> Float[Tensor, "B C"]:
     if bool(scores.isnan().any()):
         raise FloatingPointError("the model returned NaN scores; its training has diverged")
     return scores
+
+
+def _scored(
+    state: Float[Tensor, "B D"], vectors: Float[Tensor, "V1 D"], bias: Float[Tensor, " V1"], out: Float[Tensor, "B V1"] | None = None
+) -> Float[Tensor, "B V1"]:
+    """Every item's score, in the precision of the table even where training is mixed: in half of it, many would be equal."""
+    with torch.autocast(state.device.type, enabled=False):
+        return torch.addmm(bias, state.to(vectors.dtype), vectors.T, out=out)
 
 
 def _allowed(scores: Float[Tensor, "B V1"], query: Query, rows: slice = slice(None)) -> Float[Tensor, "B V1"]:

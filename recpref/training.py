@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import time
 from collections.abc import Sequence
@@ -126,10 +127,12 @@ class Training(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         steps = self.trainer.estimated_stepping_batches
-        if self.horizon is not None and self.trainer.max_epochs:  # a refit keeps the schedule it was chosen under
-            steps = steps / self.trainer.max_epochs * self.horizon
+        if self.horizon is not None:  # a refit keeps the schedule it was chosen under
+            an_epoch = math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
+            steps = math.inf if self.horizon < 0 else an_epoch * self.horizon
+            steps = steps if self.trainer.max_steps < 0 else min(steps, self.trainer.max_steps)
         trained = nn.ModuleList([self.model, *([self.objective] if isinstance(self.objective, nn.Module) else [])])
-        optimizer, schedule = self.optimizer_of(trained, steps)
+        optimizer, schedule = self.optimizer_of(trained, steps, fused="mixed" not in str(self.trainer.precision))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 

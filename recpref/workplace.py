@@ -70,10 +70,17 @@ def _claim(place: Path, path: Path, resume: bool) -> None:
         (place / OWNER).write_text(str(os.getpid()))
         _refuse_full_disk(place, path)
         if resume and not (place / STATE).is_file():
-            shutil.copy(path / STATE, place / f"{STATE}.partial")
-            (place / f"{STATE}.partial").replace(place / STATE)
+            _take_up(path, place)
     except PermissionError as error:
         raise PermissionError(f"{path.parent} cannot be written to; say out=FOLDER for another place") from error
+
+
+def _take_up(path: Path, place: Path) -> None:
+    """What an interrupted run has of its training, logs and the state of a refit among it. The state that says so comes last."""
+    for folder in (part for part in path.iterdir() if part.is_dir()):
+        shutil.copytree(folder, place / folder.name, dirs_exist_ok=True)
+    shutil.copy(path / STATE, place / f"{STATE}.partial")
+    (place / f"{STATE}.partial").replace(place / STATE)
 
 
 def _refuse_full_disk(place: Path, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ import torch
 
 import recpref
 from recpref import experiment
-from recpref.callbacks import still_rising
+from recpref.callbacks import SaveState, still_rising
 from recpref.data.interactions import Interactions
+from recpref.leaderboard.record import recorded
 from recpref.plan import FILE, read
 from recpref.run import Run
+from recpref.workplace import STATE
 
 TINY = (
     "model.d_model=8",
@@ -352,3 +355,118 @@ def test_a_model_from_elsewhere_trains_and_loads_only_when_trusted(
     histories = cycle().head(20)
     pd.testing.assert_frame_equal(again.recommend(histories), run.recommend(histories))
     assert again.experiment.model == (name, {"width": 6, "max_len": 10})
+
+
+def test_candidates_that_cannot_be_drawn_are_refused_before_training(
+    data: Interactions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fifteen items, and a user who knows eight of them."""
+    monkeypatch.setattr(experiment, "train", None)
+    with pytest.raises(ValueError, match=r"n_negatives=100, but only \d+ items can be drawn that are new to user 'u\d\d'"):
+        fit(tmp_path, data, "evaluation.sampled=uniform")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("split", [("split=hidden", "split.test_share=0.3", "split.valid_share=0.3")])
+def test_a_refit_that_would_recommend_what_it_learned_is_refused(data: Interactions, tmp_path: Path, split: tuple[str, ...]) -> None:
+    """Where the validation rows are not in the histories at test, they are not filtered either."""
+    with pytest.raises(ValueError, match="refit=true trains on the validation rows, and split=hidden keeps them out of"):
+        fit(tmp_path, data, *split, "refit=true")
+    assert fit(tmp_path, data, *split).path.is_dir()
+
+
+def test_the_column_that_divides_is_part_of_the_data(tmp_path: Path) -> None:
+    """The same rows divided otherwise: another run, no start for one another, nothing to resume."""
+    frame = cycle()
+    frame["part"] = (["train", "train", "test", "train", "valid", "train"] * 24)[: len(frame)]
+    other = frame.assign(part=frame.part.map({"train": "train", "valid": "test", "test": "valid"}))
+    given = ("split=given", "split.column=part", "data.user=who", "data.item=what", "data.time=when")
+    options = ("model=sasrec", "trainer.max_epochs=1", *TINY, *given, f"out={tmp_path / 'runs'}")
+    files = [str(tmp_path / "one.csv"), str(tmp_path / "other.csv")]
+    for file, divided in zip(files, (frame, other), strict=True):
+        divided.to_csv(file, index=False)
+    runs = [recpref.fit(*options, data=file) for file in files]
+    plain = [recpref.fit("model=popular", *given[2:], f"out={tmp_path / 'runs'}", data=file) for file in files]
+    with pytest.raises(ValueError, match="was trained on other data"):
+        recpref.fit(*options, f"start={runs[0].path}", data=files[1])
+    assert runs[0].path.name != runs[1].path.name
+    assert read(runs[0].path / FILE).data_digest != read(runs[1].path / FILE).data_digest
+    assert read(plain[0].path / FILE).data_digest == read(plain[1].path / FILE).data_digest
+
+
+@pytest.mark.parametrize("model", ["sasrec", "bert4rec", "gru4rec"])
+def test_mixed_precision_trains(data: Interactions, tmp_path: Path, model: str) -> None:
+    """With the default clipping, which the fused optimiser would not go with; ranks are taken in single precision."""
+    small = ("model.d_model=8", "model.max_len=10", "trainer.max_epochs=2", "stopping.every=1", f"out={tmp_path}", "logger=csv")
+    mixed = recpref.fit(f"model={model}", *small, "trainer.precision=bf16-mixed", data=data)
+    whole = recpref.fit(f"model={model}", *small, data=data)
+    assert mixed.metrics["train/epochs"] == 2
+    for name, value in whole.model.state_dict().items():
+        assert mixed.model.state_dict()[name].dtype == value.dtype
+        assert torch.allclose(mixed.model.state_dict()[name], value, atol=0.02)
+
+
+class Stop:
+    """Stops a training after so many of its epochs, as Ctrl-C would."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, refit: bool, epochs: int):
+        def on_train_epoch_end(callback: SaveState, trainer: Any, module: Any) -> None:
+            callback.save(trainer)
+            if (module.horizon is not None) is refit and trainer.current_epoch + 1 == epochs:
+                signal.raise_signal(signal.SIGINT)
+
+        monkeypatch.setattr(SaveState, "on_train_epoch_end", on_train_epoch_end)
+
+
+def test_a_refit_that_is_stopped_leaves_what_validation_chose(data: Interactions, tmp_path: Path) -> None:
+    """And ``resume`` goes on with the refit where it was, to the weights of one that was never stopped."""
+    options = ("refit=true", "trainer.max_epochs=4", "stopping.patience=9", "optimizer.lr=1e-3", "stopping.save_seconds=0", "logger=csv")
+    whole = fit(tmp_path / "whole", data, *options)
+    chosen = fit(tmp_path / "chosen", data, *options[1:])
+    with pytest.MonkeyPatch.context() as patch:
+        Stop(patch, refit=True, epochs=2)
+        stopped = fit(tmp_path / "stopped", data, *options)
+    assert stopped.metrics["train/interrupted"] is True
+    assert "chosen/test/ndcg@10" not in stopped.metrics
+    assert weights(stopped) == weights(chosen) != weights(whole)
+    assert stopped.metrics["test/ndcg@10"] == chosen.metrics["test/ndcg@10"]
+    steps: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SaveState, "on_train_epoch_end", lambda callback, trainer, module: steps.append(trainer.current_epoch))
+        continued = recpref.fit(data=data, resume=stopped.path)
+    assert weights(continued) == weights(whole)
+    assert steps == [2, 3], "two epochs of the refit were left"
+
+
+def test_logs_of_before_a_stop_are_kept(data: Interactions, tmp_path: Path) -> None:
+    options = ("trainer.max_epochs=4", "stopping.patience=9", "stopping.save_seconds=0", "logger=csv")
+    with pytest.MonkeyPatch.context() as patch:
+        Stop(patch, refit=False, epochs=2)
+        stopped = fit(tmp_path, data, *options)
+    continued = recpref.fit(data=data, resume=stopped.path)
+    assert recorded(continued.path).curve["epoch"].tolist() == [1, 2, 3, 4]
+    assert not list(continued.path.rglob(STATE))
+
+
+@pytest.mark.parametrize(
+    ("limits", "rates"),
+    [
+        (("trainer.max_epochs=4",), [1 - step / 12 for step in range(6)]),
+        (("trainer.max_epochs=-1", "trainer.max_steps=6"), [1 - step / 6 for step in range(6)]),
+        (("trainer.max_epochs=-1", "trainer.max_time=00:00:00:01"), [1.0] * 3),
+    ],
+)
+def test_a_refit_has_the_rates_of_what_was_chosen(data: Interactions, tmp_path: Path, limits: tuple[str, ...], rates: list[float]) -> None:
+    """24 users in batches of 8: three steps an epoch, in the refit, too. A schedule without an end never falls."""
+    seen: dict[bool, list[float]] = {False: [], True: []}
+
+    def on_train_batch_start(callback: SaveState, trainer: Any, module: Any, *_: Any) -> None:
+        seen[module.horizon is not None].append(trainer.optimizers[0].param_groups[0]["lr"] / 0.01)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SaveState, "on_train_batch_start", on_train_batch_start)
+        fit(tmp_path, data, "refit=true", "optimizer.decay=linear", "optimizer.lr=0.01", "stopping.patience=99", *limits)
+    assert seen[False][: len(rates)] == pytest.approx(rates[: len(seen[False])])
+    n = min(len(rates), len(seen[True]))
+    assert n
+    assert seen[True][:n] == pytest.approx(rates[:n])

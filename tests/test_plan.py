@@ -87,3 +87,11 @@ def test_a_digest_is_the_same_for_all_seeds_that_start_from_their_own() -> None:
     one, two = (planned(seed=seed, start=f"runs/a/sasrec/x-s{seed}").digest("data") for seed in (1, 2))
     assert one == two == planned(seed=1, start="/elsewhere/b/sasrec/x-s1").digest("data")
     assert planned(seed=2, start="runs/a/sasrec/x-s1").digest("data") != one
+
+
+def test_an_option_that_is_called_source_is_read_back(tmp_path: Path) -> None:
+    """``source`` is our own word in the part about data, and an option of ``sampler=mixed``."""
+    plan = compose(["model=sasrec", "sampler=mixed", "sampler.source=popularity", "loss=sampled_softmax"])
+    write(tmp_path, Written(plan, "d", Sizes(3, 2)))
+    assert read(tmp_path / FILE).plan == plan
+    assert read(tmp_path / FILE).plan.sampler.options["source"] == "popularity"

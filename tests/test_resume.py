@@ -55,8 +55,8 @@ def equal(left, right):
     return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
 
 
-@pytest.mark.parametrize("model", ["bert4rec", "sasrec"])
-def test_from_every_saved_state_training_ends_at_the_same_weights(model, frame, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("model", "accumulated", "saved"), [("bert4rec", 1, 16), ("sasrec", 1, 16), ("sasrec", 2, 8)])
+def test_from_every_saved_state_training_ends_at_the_same_weights(model, accumulated, saved, frame, tmp_path, monkeypatch):
     data, states = interactions(frame), []
     save = callbacks.SaveState.save
 
@@ -65,11 +65,11 @@ def test_from_every_saved_state_training_ends_at_the_same_weights(model, frame, 
         states.append(shutil.copy(self.path, tmp_path / f"{len(states)}.ckpt"))
 
     monkeypatch.setattr(callbacks.SaveState, "save", save_and_keep)
-    options = (f"model={model}", *OPTIONS, f"out={tmp_path / 'runs'}")
+    options = (f"model={model}", *OPTIONS, f"trainer.accumulate_grad_batches={accumulated}", f"out={tmp_path / 'runs'}")
     whole = recpref.fit(*options, data=data)
     expected, description = weights(whole), (whole.path / "experiment.yaml").read_text()
     monkeypatch.setattr(callbacks.SaveState, "save", save)
-    assert len(states) == 16  # 4 epochs of 4 batches: three saves inside and one after each
+    assert len(states) == saved  # 4 epochs of 4 batches: a save between two steps and one after each epoch
     for state in states[::3]:
         shutil.rmtree(whole.path)
         place_of(whole.path).mkdir()

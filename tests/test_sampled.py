@@ -168,7 +168,7 @@ def test_the_first_negative_follows_the_weights(by: str) -> None:
 def test_who_has_seen_nearly_all_of_it_draws_from_the_rest_alike() -> None:
     """99.9 % of the weight is forbidden, so that the first draws give nothing and the exhaustive one must follow the weights."""
     counts = np.array([0, 100_000, 40, 30, 20, 10])
-    frame = pd.DataFrame({"u": [1, 1, 1, 1, 1], "i": [1, 2, 3, 4, 5]})
+    frame = pd.DataFrame({"u": [1, 1, 1, 2, 2, 2], "i": [1, 2, 3, 1, 4, 5]})
     heldout = components.find("split", "leave_one_out")()(Interactions.from_dataframe(frame, user="u", item="i")).test
     sampled = SampledCandidates(TopK(Fixed(torch.zeros(6))), heldout, item_counts=counts, n_negatives=1, by="popularity")
     negatives = sampled.negatives(torch.arange(1, 2001), torch.ones(2000, 1, dtype=torch.long))

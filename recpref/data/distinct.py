@@ -76,8 +76,7 @@ class Counted:
         if whole and not pa.types.is_integer(column.type):
             column = column.cast(pa.int64())
         if self.table is not None:
-            place = int64s(column, name)
-            return self.table[place - np.asarray(self.least, place.dtype) if self.least else place]
+            return self.table[int64s(column, name).astype(np.int64, copy=False) - self.least]
         column = column.cast(pa.int64() if whole else pa.large_string())
         found = pc.index_in(column, pa.array(self.ids, pa.int64() if whole else pa.large_string()))
         return found.to_numpy().astype(np.int64) + 1

@@ -60,6 +60,7 @@ def _of_integers(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     least, most = int(values.min()), int(values.max())
     if most - least >= max(CLOSE * len(values), 1 << 16):
         return _hashed(pa.chunked_array([pa.array(values)]), np.int64)
+    values = values.astype(np.int64) if most - least > np.iinfo(values.dtype).max else values  # the difference of two int8 may be none
     place = values - np.asarray(least, values.dtype) if least else values
     present = np.zeros(most - least + 1, dtype=bool)
     present[place] = True

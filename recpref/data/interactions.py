@@ -147,6 +147,13 @@ class Interactions:
             sha.update(f"\n{len(texts)}\n".encode() + "\n".join(f"{len(text)} {text}" for text in texts).encode())
         return sha.hexdigest()
 
+    def digest_with(self, column: str) -> str:
+        """The digest of the rows and of what a further column says of them; of the rows alone where there is no such column."""
+        if self.extra is None or column not in self.extra:
+            return self.digest
+        texts = list(map(str, self.extra[column].tolist()))
+        return hashlib.sha256(f"{self.digest}\n{len(column)} {column}\n".encode() + "\n".join(texts).encode()).hexdigest()
+
     def noted(self, line: str) -> Interactions:
         """The same data with one more line in its report."""
         return replace(self, report=(*self.report, line))

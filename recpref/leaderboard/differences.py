@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
-from recpref.composition import DEFAULTS, compose
+from recpref.composition import BASE, DEFAULTS, OPTIONAL, SELF, compose
 from recpref.data import cards
 from recpref.plan import Part, Plan
 
 LIMITS = ("max_steps", "max_time", "limit_train_batches", "overfit_batches", "fast_dev_run")  # of the trainer; unset by default
+OF_SOME = ("base", *OPTIONAL)  # components that not every plan has
 SECTIONS = ("optimizer", "loader", "stopping", "evaluation", "trainer")
 NO_RESULT = ("save_seconds",)  # how often a state is saved changes no result
 
@@ -20,14 +22,19 @@ def usual(model: str, recipe: str, kinds: tuple[str, ...] = ()) -> Plan:
     return compose([f"model={model}", f"recipe={recipe}", *kinds])
 
 
-def differences(plan: Plan) -> list[str]:
+def differences(plan: Plan, data_digest: str) -> list[str]:
     """The overrides that make this plan of its model and recipe, without its data and seed. A model that is not ours has none
     that can be known, because nothing is imported for them."""
     if ":" in plan.model.name:
         return []
-    parts = {kind: getattr(plan, kind) for kind in DEFAULTS}
+    said = _differences(plan)
+    return [*said, *_start(plan, data_digest, said)]
+
+
+def _differences(plan: Plan) -> list[str]:
+    parts = {kind: part for kind in (*DEFAULTS, *OF_SOME) if (part := getattr(plan, kind)) is not None}
     first = usual(plan.model.name, plan.recipe)
-    kinds = tuple(f"{kind}={part.name}" for kind, part in parts.items() if part.name != getattr(first, kind).name)
+    kinds = tuple(f"{kind}={part.name}" for kind, part in parts.items() if part.name != getattr(getattr(first, kind), "name", None))
     if ":" in "".join(kinds):
         return list(kinds)
     there = usual(plan.model.name, plan.recipe, kinds)
@@ -35,6 +42,22 @@ def differences(plan: Plan) -> list[str]:
     for name in ("model", *parts, *SECTIONS):
         said += [f"{name}.{key}={_text(value)}" for key, value in _changed(getattr(plan, name), getattr(there, name)).items()]
     return [*kinds, *said]
+
+
+def _start(plan: Plan, data_digest: str, said: list[str]) -> list[str]:
+    """What says where training started: the run's folder, unless its name is that of the base's own run, or of the plan's own."""
+    usually = usual(plan.model.name, plan.recipe).start
+    if plan.start == "none":
+        return [] if usually == "none" else ["start=none"]
+    for start in (BASE, SELF) if ":" not in "".join(said) else ():
+        if start == BASE and plan.base is None:
+            continue
+        before = compose([f"model={plan.model.name}", *said, f"start={start}"]).before
+        assert before is not None
+        before = before.on(plan.data.name, frame=plan.data.frame, **plan.data.options)
+        if Path(plan.start).name == f"{before.digest(data_digest)}-s{plan.seed}":
+            return [] if start == usually else [f"start={start}"]
+    return [f"start={plan.start}"]
 
 
 def _changed(section: Part | dict[str, Any], there: Part | dict[str, Any]) -> dict[str, Any]:
@@ -62,11 +85,11 @@ def of_data(plan: Plan) -> list[str]:
     ]
 
 
-def command(plan: Plan) -> str:
+def command(plan: Plan, data_digest: str) -> str:
     """The line that trains this plan again; empty where it cannot be known."""
     if plan.data.frame or ":" in plan.model.name:
         return ""
-    parts = [f"model={plan.model.name}", *of_data(plan), *differences(plan), f"seed={plan.seed}"]
+    parts = [f"model={plan.model.name}", *of_data(plan), *differences(plan, data_digest), f"seed={plan.seed}"]
     return " ".join(["python -m recpref.train", *(f"'{part}'" if set(part) & set('[] *;&|()$<>"') else part for part in parts)])
 
 

@@ -93,23 +93,24 @@ def _point(row: Row, metric: str, seconds: float, place: int) -> dict[str, Any]:
 
 
 def training(rows: Sequence[Row]) -> Figure | None:
-    """Validation NDCG@10 against epochs: a line a seed, a colour a model."""
+    """The validation metric that chose, against epochs: a line a seed, a colour a model."""
     traces, cells = [], []
     for place, row in enumerate(rows):
         for number, path in enumerate(row.paths):
             curve = recorded_once(path).curve
-            if "valid/ndcg@10" not in curve:
+            metric = f"valid/ndcg@{row.plan.stopping['k']}"
+            if metric not in curve:
                 continue
-            shown = curve.dropna(subset="valid/ndcg@10")
-            x, y = shown["epoch"].tolist(), shown["valid/ndcg@10"].tolist()
+            shown = curve.dropna(subset=metric)
+            x, y = shown["epoch"].tolist(), shown[metric].tolist()
             style = {"line": {"color": _colour(place), "width": 1.5}, "legendgroup": str(place), "showlegend": number == 0}
             traces.append({"type": "scatter", "mode": "lines+markers", "marker": {"size": 4}, "name": _name(row), "x": x, "y": y, **style})
             cells += [[row.label, str(row.seeds[number]), str(epoch), f"{value:.4f}"] for epoch, value in zip(x, y, strict=True)]
     if not traces:
         return None
-    layout = {"xaxis": {"title": {"text": "epoch"}}, "yaxis": {"title": {"text": "validation NDCG@10"}}}
+    layout = {"xaxis": {"title": {"text": "epoch"}}, "yaxis": {"title": {"text": "validation NDCG"}}}
     note = "A line a seed. A line that still rises at its end was cut short."
-    return Figure("Training", note, traces, layout, ["model", "seed", "epoch", "validation NDCG@10"], cells)
+    return Figure("Training", note, traces, layout, ["model", "seed", "epoch", "validation NDCG"], cells)
 
 
 def by_group(rows: Sequence[Row], metric: str, title: str, axis: str, groups: dict[str, str]) -> Figure | None:

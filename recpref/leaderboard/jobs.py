@@ -72,7 +72,7 @@ def _of_data(experiments: list[Experiment], out: str, optional: bool) -> list[Jo
             done.append(replace(job, state="absent" if error.startswith("not here") else "failed", error=error))
             continue
         plan, path = located(job.plan, data)
-        done.append(looked_at(replace(job, plan=plan, path=path)))
+        done.append(looked_at(replace(job, plan=replace(plan, before=job.plan.before), path=path)))
     return done
 
 

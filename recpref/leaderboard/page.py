@@ -14,6 +14,7 @@ from typing import Any
 
 from recpref.leaderboard.figures import Figure, figures
 from recpref.leaderboard.rows import Row
+from recpref.leaderboard.standing import together
 from recpref.leaderboard.suite import Curve
 
 HERE = Path(__file__).parent
@@ -66,12 +67,8 @@ def page(rows: Sequence[Row], story: Story) -> str:
 
 
 def _groups(rows: Sequence[Row], curves: Sequence[Curve]) -> list[Group]:
-    found: dict[tuple[str, str, str], list[Row]] = {}
-    for row in rows:
-        found.setdefault((row.data, row.data_digest, row.protocol), []).append(row)
     return [
-        Group(f"g{number}", data, protocol, together, figures(together, curves))
-        for number, ((data, _, protocol), together) in enumerate(found.items())
+        Group(f"g{number}", data, group[0].protocol, group, figures(group, curves)) for number, (data, group) in enumerate(together(rows))
     ]
 
 

@@ -224,12 +224,18 @@ def _print_to(log: Path) -> None:
 def _train(plan: Plan, path: Path, threads: int) -> None:
     import torch
 
-    from recpref.experiment import opened, run_of
+    from recpref.experiment import located, opened, run_of
 
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(threads)
     deadline = time.monotonic() + PATIENCE
     while owner_of(place_of(path)) is not None and time.monotonic() < deadline:
         time.sleep(0.1)
-    if state_at(path)[0] != "finished":  # another suite may have made it meanwhile
-        run_of(plan, opened(plan.data), resume=path if state_of(path) is not None else None)
+    if state_at(path)[0] == "finished":  # another suite may have made it meanwhile
+        return
+    data = opened(plan.data)
+    if plan.before is not None:  # goes on with it, if it was stopped; run_of trains it, if it is not there at all
+        first, start = located(plan.before.on(plan.data.name), data)
+        if state_at(start)[0] != "finished" and state_of(start) is not None:
+            run_of(first, data, resume=start)
+    run_of(plan, data, resume=path if state_of(path) is not None else None)

@@ -184,9 +184,9 @@ def row_of(paths: tuple[Path, ...]) -> Row:
         by_seed={metric: [float(frame[metric].mean()) for frame in frames] for metric in metrics} if len(mean) else {},
         aspects=_aspects(records, metrics),
         cost=_cost(records),
-        options=differences.differences(plan),
+        options=differences.differences(plan, first.written.data_digest),
         budget=differences.budget(plan, epochs),
-        command=differences.command(plan),
+        command=differences.command(plan, first.written.data_digest),
         n_users=len(mean),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
@@ -17,6 +19,17 @@ BEST, LEVEL, BEHIND = "best", "not told apart", "behind"
 def comparable(row: Row) -> tuple[str, str, str]:
     """What rows must share to have the same users and targets."""
     return row.data, row.data_digest, row.protocol
+
+
+def together(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
+    """The rows of each table, in their order, with the name of its data. Where data of one name is not the same, its digest is in it."""
+    groups: dict[tuple[str, str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(comparable(row), []).append(row)
+    several = Counter((data, protocol) for data, _, protocol in groups)
+    return [
+        (f"{data} ({digest[:8]})" if several[data, protocol] > 1 else data, group) for (data, digest, protocol), group in groups.items()
+    ]
 
 
 def with_standings(rows: list[Row]) -> list[Row]:

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from recpref.leaderboard.rows import PLANNED, Row
+from recpref.leaderboard.standing import together
 from recpref.leaderboard.suite import Experiment
 
 SHOWN = ("hr", "ndcg")  # what the Markdown has of the metrics, at the headline's cut-off
@@ -110,14 +111,11 @@ def _whence(row: Row) -> dict[str, Any]:
 def markdown(title: str, rows: Sequence[Row], notes: Sequence[str]) -> str:
     """A table for each data set and protocol, with what was left out below."""
     parts = [f"# {title}", ""]
-    groups: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        groups.setdefault((row.data, row.protocol), []).append(row)
-    for (data, protocol), group in groups.items():
+    for data, group in together(rows):
         metrics = [f"{name}@{group[0].headline.partition('@')[2]}" for name in SHOWN]
         heads = ["model", *(metric.upper() for metric in metrics), "standing", "claim", "budget", "seeds", "train s", "s / 1000", "MiB"]
         users = f"{group[0].n_users:,} users"
-        parts += [f"## {_cell(data)}: {_cell(protocol)}, {users}", "", _line(heads), _line(["---"] * len(heads))]
+        parts += [f"## {_cell(data)}: {_cell(group[0].protocol)}, {users}", "", _line(heads), _line(["---"] * len(heads))]
         parts += [_line(_cells(row, metrics)) for row in group] + [""]
     return "\n".join(parts + [f"- {_cell(note)}" for note in notes]) + "\n"
 

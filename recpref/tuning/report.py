@@ -39,7 +39,8 @@ def trials_of(study: Any) -> pd.DataFrame:
         value = trial.value if trial.value is not None else trial.intermediate_values.get(trial.last_step or 0)
         facts = {"number": trial.number, "state": trial.state.name.lower(), "ndcg": value}
         rows.append({**facts, **{key: said.get(key) for key in ("best_epoch", "seconds")}, **trial.params, "error": said.get("error")})
-    return pd.DataFrame(rows)
+    frame = pd.DataFrame(rows)
+    return frame.astype({"ndcg": float}) if rows else frame
 
 
 def _ended(study: Any) -> list[Any]:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recpref.data import distinct
-from recpref.data.distinct import Distinct
+from recpref.data.distinct import Counted, Distinct
 from recpref.data.ids import as_written, numbered
 
 
@@ -83,3 +83,10 @@ def test_what_is_refused() -> None:
     found.add(column([1], pa.uint64()))
     with pytest.raises(ValueError, match=f"row 1: {2**63} is too large for an id"):
         found.add(column([2**63], pa.uint64()))
+
+
+def test_parts_of_narrow_integers_are_numbered_among_wider_ones() -> None:
+    """A shard of int8 beside ids that no int8 holds."""
+    counted = Counted(np.array([-300, -100, 0, 100]), np.ones(4, np.int64))
+    column = pa.chunked_array([pa.array(np.array([100, -100, 0], np.int8))])
+    assert counted.numbers(column, "user").tolist() == [4, 2, 3]

@@ -46,3 +46,12 @@ def test_the_ends_of_a_type(dtype: str) -> None:
 )
 def test_integers_only_where_each_is_written_as_one(texts: list[str], expected: list[object]) -> None:
     assert as_written(of(texts)).to_pylist() == expected
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int16, np.int32, np.int64])
+def test_negative_ids_of_narrow_integers(kind: type[np.integer]) -> None:
+    """The difference of the largest and the smallest int8 is none."""
+    values = np.array([-100, 100, 0, -100, 100], kind)
+    ids, number = numbered(pa.chunked_array([pa.array(values)]), "user")
+    assert ids.tolist() == [-100, 0, 100]
+    assert number.tolist() == [1, 3, 2, 1, 3]

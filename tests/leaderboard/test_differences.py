@@ -11,10 +11,12 @@ from recpref.composition import compose
 from recpref.leaderboard.differences import budget, command, differences
 from recpref.plan import Part, Plan
 
+DIGEST = "d" * 64
+
 
 def again(plan: Plan) -> Plan:
     """The plan that the command composes to, with the same data as it is found in a finished run."""
-    words = shlex.split(command(plan))
+    words = shlex.split(command(plan, DIGEST))
     assert words[:3] == ["python", "-m", "recpref.train"]
     found = compose(words[3:])
     return found.on(found.data.name, **plan.data.options)
@@ -31,31 +33,52 @@ def again(plan: Plan) -> Plan:
         ),
         (["model=sasrec", "split=global_temporal", "split.test_quantile=0.95"], ["split=global_temporal", "split.test_quantile=0.95"]),
         (["model=popular", "refit=true"], ["refit=true"]),
+        (["model=sasrec", "table=hashed", "table.n_rows=40"], ["table=hashed", "table.n_rows=40"]),
         (["model=sasrec", "evaluation.ks=[5,10]", "trainer.max_epochs=3"], ["evaluation.ks=[5,10]", "trainer.max_epochs=3"]),
     ],
 )
 def test_the_command_repeats_the_plan(overrides: list[str], expected: list[str], located) -> None:
     plan = located(*overrides, seed=4)
-    assert differences(plan) == expected
+    assert differences(plan, DIGEST) == expected
     assert again(plan).digest("x") == plan.digest("x")
     assert again(plan).seed == 4
 
 
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["model=sasrec", "start=self"], ["start=self"]),
+        (["model=sasrec", "start=self", "model.d_model=32"], ["model.d_model=32", "start=self"]),
+        (["model=ada_retrieval"], []),
+        (["model=ada_retrieval", "base=gru4rec", "base.d_model=32"], ["base=gru4rec", "base.d_model=32"]),
+        (["model=ada_retrieval", "start=none"], ["start=none"]),
+        (["model=ada_retrieval", "start=runs/elsewhere/sasrec/12345678-s4"], ["start=runs/elsewhere/sasrec/12345678-s4"]),
+    ],
+)
+def test_where_training_started_is_in_the_command(overrides: list[str], expected: list[str], located) -> None:
+    """As it is found in a finished run: by the folder of the run that came before."""
+    plan = located(*overrides, seed=4)
+    if plan.before is not None:
+        before = replace(plan.before, seed=4).on(plan.data.name, **plan.data.options)
+        plan = replace(plan, start=f"runs/ml_100k/{before.model.name}/{before.digest(DIGEST)}-s4", before=None)
+    assert differences(plan, DIGEST) == expected
+
+
 def test_data_that_is_read_otherwise_is_in_the_command(located) -> None:
     """A card's own columns are left out; another time than the card's is not, and nor are those of a file."""
-    assert command(located("model=popular")) == "python -m recpref.train model=popular data=ml_100k seed=1"
+    assert command(located("model=popular"), DIGEST) == "python -m recpref.train model=popular data=ml_100k seed=1"
     other = located("model=popular", time="none")
-    assert "data.time=none" in command(other)
+    assert "data.time=none" in command(other, DIGEST)
     file = located("model=popular", data="my clicks.csv")
-    assert "'data=my clicks.csv' data.user=user_id data.item=item_id data.time=timestamp" in command(file)
+    assert "'data=my clicks.csv' data.user=user_id data.item=item_id data.time=timestamp" in command(file, DIGEST)
 
 
 def test_what_cannot_be_repeated_has_no_command(located) -> None:
     """A frame is nowhere to be read again, and nothing is imported for a model that is not ours."""
     plan = located("model=popular")
-    assert command(plan.on("frame", frame=True)) == ""
+    assert command(plan.on("frame", frame=True), DIGEST) == ""
     theirs = replace(plan, model=Part("their.package:Thing", {}))
-    assert (command(theirs), differences(theirs), budget(theirs, [3])) == ("", [], "not known")
+    assert (command(theirs, DIGEST), differences(theirs, DIGEST), budget(theirs, [3])) == ("", [], "not known")
 
 
 @pytest.mark.parametrize(

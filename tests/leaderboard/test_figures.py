@@ -101,3 +101,13 @@ def test_plotly_accepts_every_figure(rows: list) -> None:
     for figure in found:
         assert len(graph_objects.Figure({"data": figure.traces, "layout": figure.layout}).data) == len(figure.traces)
         assert all(len(cells) == len(figure.columns) for cells in figure.cells)
+
+
+def test_the_curve_of_another_cut_off(make_run) -> None:
+    """``stopping.k=50`` watches NDCG@50, as all methods in rounds do."""
+    path = make_run("model=sasrec", "stopping.k=50", epochs=1)
+    (path / "logs").mkdir()
+    (path / "logs" / "metrics.csv").write_text("epoch,train/loss,valid/ndcg@50\n0,,0.1\n0,3.0,\n1,,0.2\n1,2.0,\n")
+    found = training(rows_of([path]))
+    assert found is not None
+    assert found.traces[0]["y"] == [0.1, 0.2]

@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 import recpref
+from recpref.callbacks import SaveState
+from recpref.experiment import opened, run_of
 from recpref.leaderboard.jobs import Job, jobs, looked_at
+from recpref.leaderboard.pool import _train as train_job
 from recpref.leaderboard.suite import Experiment, Suite
+from recpref.plan import Plan
 from recpref.workplace import STATE, place_of
 
 
@@ -107,3 +111,36 @@ def test_a_data_set_is_read_once(clicks: Path, tmp_path: Path, monkeypatch: pyte
     )
     assert len(calls) == 2
     assert len({job.path for job in found}) == 12
+
+
+def test_a_run_that_starts_from_its_base_is_made_with_it(clicks: Path, tmp_path: Path) -> None:
+    """The base is trained first, and where its training was stopped, it is gone on with: the same call again is all it takes."""
+    small = ["trainer.max_epochs=2", "stopping.save_seconds=0", "logger=csv"]
+    models = {"sasrec_again": ["model=sasrec", "start=self", "model.d_model=8", "model.max_len=8", *small]}
+    for stopped in (False, True):
+        out = tmp_path / f"runs{stopped}"
+        (job,) = jobs(suite(clicks, models=models), [], str(out))
+        assert (job.state, job.error) == ("new", "")
+        assert job.plan is not None
+        assert job.path is not None
+        if stopped:
+            interrupted_before(job.plan)
+        train_job(job.plan, job.path, 1)
+        run = recpref.Run.load(job.path)
+        assert recpref.Run.load(run.experiment.start).metrics["train/epochs"] == 2
+        assert looked_at(job).state == "finished"
+
+
+def interrupted_before(plan: Plan) -> None:
+    """Breaks off the training of what comes before, after a state was saved."""
+
+    class PowerCut(RuntimeError): ...
+
+    def on_train_epoch_end(self: SaveState, trainer: object, module: object) -> None:
+        self.save(trainer)
+        raise PowerCut
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(PowerCut):
+        patch.setattr(SaveState, "on_train_epoch_end", on_train_epoch_end)
+        assert plan.before is not None
+        run_of(plan.before, opened(plan.data))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from recpref.leaderboard.rows import rows_of
-from recpref.leaderboard.standing import BEHIND, BEST, LEVEL, between, comparable, with_standings
+from recpref.leaderboard.standing import BEHIND, BEST, LEVEL, between, comparable, together, with_standings
 from recpref.significance import holm
 
 
@@ -74,3 +76,14 @@ def test_without_a_common_cut_off_nobody_stands_anywhere(make_run) -> None:
     first, second = make_run("model=ease"), make_run("model=popular")
     pd.read_parquet(second / "per_user.parquet").rename(columns={"ndcg@10": "ndcg@7"}).to_parquet(second / "per_user.parquet")
     assert [row.standing for row in with_standings(rows_of([first, second]))] == [None, None]
+
+
+def test_data_of_one_name_that_is_not_the_same_has_tables_of_its_own(make_run) -> None:
+    """Two digests under one name: two tables, told apart by them; one digest alone is not mentioned."""
+    one, two = (rows_of([make_run(f"model={model}")])[0] for model in ("popular", "markov"))
+    assert [(name, [row.label for row in group]) for name, group in together([one, two])] == [("ml_100k", ["popular", "markov"])]
+    other = replace(two, data_digest="e" * 64)
+    assert [(name, [row.label for row in group]) for name, group in together([one, other])] == [
+        ("ml_100k (dddddddd)", ["popular"]),
+        ("ml_100k (eeeeeeee)", ["markov"]),
+    ]

@@ -84,3 +84,17 @@ def test_a_study_without_results_has_a_page_and_no_command(tmp_path):
     assert not (tmp_path / "best.sh").exists()
     with pytest.raises(ValueError, match="no trial has ended yet"):
         best_command(empty, [])
+
+
+def test_where_every_trial_failed_there_is_a_table_without_a_best():
+    made = optuna.create_study(direction="maximize")
+
+    def objective(trial: optuna.Trial) -> float:
+        raise ValueError("wrong")
+
+    made.optimize(objective, n_trials=2, catch=(ValueError,))
+    frame = trials_of(made)
+    assert frame.nlargest(5, "ndcg").empty
+    assert frame.state.tolist() == ["fail", "fail"]
+    with pytest.raises(ValueError, match="no trial has ended"):
+        best_command(made, [])
