@@ -6,6 +6,7 @@ Several processes stop after the same batch and save at the same one: what any o
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -96,6 +97,8 @@ class _Interruption(pl.Callback):
         """What answers the signals."""
         if self.when < 0:
             self.when = time.monotonic()
+            if first():
+                os.write(2, b"\nstopping after this batch, then testing the best model until now (Ctrl-C again stops at once)\n")
         elif number == signal.SIGINT and time.monotonic() - self.when >= (TWICE if connected() else 0):
             signal.signal(signal.SIGINT, self.before)
             signal.raise_signal(signal.SIGINT)

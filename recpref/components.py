@@ -37,15 +37,20 @@ def names(kind: str) -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(package.__path__))
 
 
+def refuse_unknown(kind: str, name: str) -> None:
+    """Raises: ValueError for a name that is none of ours nor somebody's, with the nearest and all legal names; imports nothing."""
+    if ":" not in name and name not in names(kind):
+        raise ValueError(unknown(kind, name, names(kind), hint="or your.package:Thing"))
+
+
 def find(kind: str, name: str) -> Any:
     """The class (for metrics, the function) of that name.
 
     Raises: ValueError with the nearest and all legal names.
     """
+    refuse_unknown(kind, name)
     if ":" in name:
         return _elsewhere(kind, name)
-    if name not in names(kind):
-        raise ValueError(unknown(kind, name, names(kind), hint="or your.package:Thing"))
     module = importlib.import_module(f"{PACKAGES[kind]}.{name}")
     (only,) = module.__all__
     return getattr(module, only)

@@ -82,6 +82,9 @@ def compose(overrides: Iterable[str]) -> Plan:
     Raises: ValueError for an unknown name, a wrong type or value, each with the nearest and the legal choices.
     """
     user = chosen(overrides)
+    known = (*KINDS, "base", *OPTIONAL, "data", *PLAIN)
+    if "model" not in user and (strange := next((key for key in user if "." not in key and key not in known), None)):
+        raise ValueError(unknown("option", strange, known))
     if "model" not in user:
         raise ValueError(f"no model was named; say model=NAME, one of {', '.join(components.names('model'))}")
     model = components.find("model", user["model"])
@@ -212,6 +215,9 @@ def _check_keys(pairs: dict[str, Any], sections: dict[str, Callable[..., Any]]) 
     for key in pairs:
         section, dot, option = key.partition(".")
         if section not in sections and section not in PLAIN:
+            meant = [f"{name}.{key}" for name, component in sections.items() if key in options(name, component)]
+            if meant:
+                raise ValueError(f"unknown option {key!r}; did you mean {' or '.join(meant)}?")
             raise ValueError(unknown("option", key, [*sections, *PLAIN]))
         if not dot and section in sections and section not in (*KINDS, "base", "table", "data"):
             raise ValueError(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from recpref.overrides import chosen
@@ -48,7 +49,10 @@ def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
         drawn.add_column(column, justify="left" if index == 0 else "right", no_wrap=True)
     for row in rows:
         drawn.add_row(*map(escape, row))
-    Console(width=None if sys.stdout.isatty() else 160).print(drawn)
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    needed = Measurement.get(console, console.options.update(width=1000), drawn).maximum
+    console.width = max(console.width, needed)  # where a terminal is narrower it breaks lines, and no number is cut
+    console.print(drawn)
 
 
 def pairs(arguments: list[str], about: str | None) -> dict[str, str] | None:

@@ -9,6 +9,7 @@ import yaml
 
 from recpref.data.interactions import Interactions
 from recpref.plan import FILE, Plan, Written, read
+from recpref.source import identity
 from recpref.workplace import place_of, state_of
 
 
@@ -48,12 +49,11 @@ def _same(text: str, there: Any) -> bool:
         return str(asked) == str(there)
 
 
-def identity(plan: Plan, data: Interactions) -> str:
-    """The digest of the data, and of the column that divides it where there is one: what a run was trained and asked on."""
-    return data.digest_with(plan.split.options["column"]) if plan.split.name == "given" else data.digest
-
-
 def agree(resumed: Path, path: Path, plan: Plan, data: Interactions) -> None:
     """Raises: ValueError where the data is not what the interrupted training saw."""
-    if written(resumed).data_digest != identity(plan, data) or resumed.name != path.name:
+    if written(resumed).data_digest != identity(plan, data):
         raise ValueError(f"resume={resumed}: the data is not what that training saw ({data!r}); start anew without resume")
+    if resumed.name != path.name:
+        raise ValueError(
+            f"resume={resumed}: that training was of other options than this plan, whose run is {path.name}; start anew without resume"
+        )

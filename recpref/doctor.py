@@ -97,7 +97,7 @@ def _examine_all() -> None:
 def _examine_data(overrides: list[str]) -> None:
     from recpref.composition import chosen, compose
     from recpref.data.checkup import facts, warnings
-    from recpref.experiment import opened
+    from recpref.source import opened
 
     for key in chosen(overrides):
         if key.partition(".")[0] != "data":

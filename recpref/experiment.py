@@ -16,24 +16,24 @@ import torch
 from recpref import components, processes
 from recpref.callbacks import Stopping, quiet
 from recpref.composition import chosen, compose
-from recpref.continuation import agree, identity, plan_to_continue
+from recpref.continuation import agree, plan_to_continue
 from recpref.data.audit import Audit, checked
 from recpref.data.batches import Examples, Loader
-from recpref.data.cards import open_data
 from recpref.data.heldout import Heldout, Split
 from recpref.data.interactions import Interactions
 from recpref.datamodule import Data
 from recpref.facts import Facts
 from recpref.measures import evaluation_of, named, of_test, refuse_sampled, report_of
 from recpref.optimizer import Optimizer
-from recpref.plan import DataPart, Part, Plan, Sizes, Written, write
+from recpref.plan import Part, Plan, Sizes, Written, write
 from recpref.plots import training_curve
 from recpref.run import Run, save, save_objective
+from recpref.source import identity, opened
 from recpref.start import begin, finished, refuse_start
 from recpref.together import by_all_or_one, made_before, refuse_processes, to_continue
 from recpref.trackers import trackers
 from recpref.training import Course, Training, train
-from recpref.workplace import STATE, workplace
+from recpref.workplace import STATE, run_at, workplace
 
 
 def fit(*overrides: str, data: Interactions | str | None = None, resume: str | Path | None = None) -> Run:
@@ -45,8 +45,13 @@ def fit(*overrides: str, data: Interactions | str | None = None, resume: str | P
 
     Raises: ValueError for anything wrong with names, options or data; nothing is written then.
     """
+    if data is not None and not isinstance(data, str | Interactions):
+        kind = type(data).__name__
+        raise ValueError(
+            f"data is a {kind}; pass recpref.Interactions.from_dataframe(data, user=..., item=..., time=...), a name or a path"
+        )
     overrides = (*overrides, f"data={data}") if isinstance(data, str) else overrides
-    plan = compose(overrides) if resume is None else plan_to_continue(Path(resume), chosen(overrides))
+    plan = compose(overrides) if resume is None else plan_to_continue(resume := run_at(Path(resume)), chosen(overrides))
     if not isinstance(data, Interactions):
         return run_of(plan, opened(plan.data), resume=resume)
     beside = next((key for key in chosen(overrides) if key.partition(".")[0] == "data"), None)
@@ -144,18 +149,6 @@ def located(plan: Plan, data: Interactions) -> tuple[Plan, Path]:
     return plan, Path(plan.out).expanduser() / data.slug / plan.model.name / f"{plan.digest(identity(plan, data))}-s{plan.seed}"
 
 
-def opened(part: DataPart) -> Interactions:
-    """The data that a plan names.
-
-    Raises: ValueError where it names none, or a frame, which is nowhere to be read again.
-    """
-    if part.name is None:
-        raise ValueError("no data was named; say data=ml_100k or data=path/to/interactions.csv")
-    if part.frame:
-        raise ValueError(f"the run was trained on a frame ({part.name}), which is not kept with it; pass it again as data")
-    return open_data(part.name, **part.options)
-
-
 def _describe(place: Path, plan: Plan, data: Interactions, found: Audit) -> None:
     """What training continues from, and what ``Run.load`` builds the model by."""
     write(place, Written(plan, identity(plan, data), Sizes(data.n_items, data.n_users)))
@@ -245,13 +238,20 @@ def _parts(plan: Plan, rows: Interactions) -> tuple[Any, Any, Any]:
     facts |= {"d_model": model.table()[0].shape[1]} if hasattr(model, "table") else {}
     facts |= {"loss": _component(plan.loss, "loss", facts), "sampler": _component(plan.sampler, "sampler", facts)}
     objective = _component(plan.objective, "objective", facts)
-    examples = _component(plan.examples, "examples", facts | {"max_len": (plan.base or plan.model).options.get("max_len", 0)})
+    shape, cuts = plan.base or plan.model, components.facts_of(components.find("examples", plan.examples.name))
+    if "max_len" in cuts and "max_len" not in shape.options:
+        raise ValueError(
+            f"model={shape.name} lacks the option max_len, to which examples={plan.examples.name} cut histories; add *, max_len: int = 200"
+        )
+    examples = _component(plan.examples, "examples", facts | {"max_len": shape.options.get("max_len")})
     _refuse_mismatch(plan, examples, model)
     return model, objective, examples
 
 
 def _refuse_mismatch(plan: Plan, examples: Examples, model: Any) -> None:
     wanted, name = plan.examples.name, plan.model.name
+    if not hasattr(model, "causal"):
+        raise ValueError(f"model={name} does not say causal: True where a place of a history sees none after it, as in SASRec, else False")
     masked = hasattr(model, "mask_id")
     right = "next_item" if model.causal else "cloze" if masked else "prefix"
     if getattr(model, "one_place", False) and not getattr(examples, "one_place", False):

@@ -70,6 +70,11 @@ def evaluate(
     places = _asked(places, heldout)
     if filter_seen:
         places = _unseen(places, heldout.history)
+    if len(places) and not among(places["user"].to_numpy(), places["item"].to_numpy(), heldout.targets).any():
+        warnings.warn(
+            "no list holds any held-out item, so every metric is 0: were they made from histories that include the held-out rows?",
+            stacklevel=2,
+        )
     return evaluation(LookUp(_table(places, data.n_users, max(ks))), heldout)
 
 
@@ -101,7 +106,14 @@ def _refuse_doubtful(frame: pd.DataFrame, user: str, item: str, column: str, by_
     for pair in ([user, item], *([] if by_score else [[user, column]])):
         if (twice := frame.duplicated(pair).to_numpy()).any():
             example = frame.iloc[int(twice.argmax())]
-            raise ValueError(f"{twice.sum()} rows repeat a {pair[0]} and {pair[1]}, such as {example[pair[0]]!r} and {example[pair[1]]!r}")
+            raise ValueError(
+                f"{twice.sum()} rows repeat a {pair[0]} and {pair[1]}, such as {_shown(example[pair[0]])} and {_shown(example[pair[1]])}"
+            )
+
+
+def _shown(value: Any) -> str:
+    """An id as it would be written in Python, whatever numpy thinks of it."""
+    return repr(value.item() if isinstance(value, np.generic) else value)
 
 
 def _placed(frame: pd.DataFrame, heldout: Heldout, columns: tuple[str, str, str], sign: int) -> pd.DataFrame:

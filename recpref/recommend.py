@@ -85,7 +85,7 @@ def _number(key: str, text: str) -> int:
 
 
 def _histories(run: Any, data: str | None) -> Any:
-    from recpref.experiment import opened
+    from recpref.source import opened
 
     if data is not None:
         return _read(data, run)

@@ -68,6 +68,12 @@ class Run:
     model: Any
     items: Vocabulary
 
+    def __repr__(self) -> str:
+        shown = [
+            f"{name} {self.metrics[f'test/{name.lower()}']:.4f}" for name in ("NDCG@10", "HR@10") if f"test/{name.lower()}" in self.metrics
+        ]
+        return f"Run({self.experiment.model.name} on {self.experiment.data.name}, {', '.join([*shown, str(self.path)])})"
+
     @classmethod
     def load(cls, path: str | Path, *, trust: str | tuple[str, ...] | None = None) -> Run:
         """Reads a run's folder. A model or base that is not ours (``their.package:Thing``) is imported only if ``trust`` names it.

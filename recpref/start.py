@@ -14,10 +14,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from recpref.continuation import identity
 from recpref.data.interactions import Interactions
 from recpref.plan import Plan
 from recpref.run import complete
+from recpref.source import identity
 
 
 def finished(path: Path) -> bool:

@@ -12,8 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recpref import console
+from recpref import components, console
+from recpref.overrides import chosen
 from recpref.processes import first
+from recpref.workplace import STATE, place_of, run_at, state_of
 
 if TYPE_CHECKING:
     from recpref.run import Run
@@ -38,17 +40,24 @@ def train(arguments: list[str]) -> None:
 
 
 def _fit_and_print(overrides: list[str]) -> None:
-    from recpref.composition import chosen, compose
-    from recpref.continuation import plan_to_continue
-    from recpref.experiment import opened, run_of
-    from recpref.run import Run
-
     pairs = chosen(overrides)
-    resume = pairs.pop("resume", None)
+    resume = run_at(Path(pairs.pop("resume"))) if "resume" in pairs else None
+    _refuse_early(pairs, resume)
     overrides = [f"{key}={value}" for key, value in pairs.items()]
-    plan = compose(overrides) if resume is None else plan_to_continue(Path(resume), pairs)
+
+    from recpref.composition import compose
+    from recpref.continuation import plan_to_continue
+    from recpref.experiment import located, run_of
+    from recpref.run import Run
+    from recpref.source import opened
+
+    plan = compose(overrides) if resume is None else plan_to_continue(resume, pairs)
     data = opened(plan.data)
     print(*data.report, data, sep="\n")
+    path = resume or located(plan, data)[1]
+    if resume is None and (path / STATE).is_file():
+        print(f"an interrupted training is in {path}: this one starts anew and replaces it; resume={path} would go on with it")
+    print(f"run: {path}", flush=True)
     run = run_of(plan, data, resume=resume)
     runs = [run]
     if run.experiment.start != "none":
@@ -58,6 +67,15 @@ def _fit_and_print(overrides: list[str]) -> None:
         runs.append(run_of(replace(baseline, data=plan.data), data))
     _print_rows(runs)
     _print_course(run)
+
+
+def _refuse_early(pairs: dict[str, str], resume: Path | None) -> None:
+    """What can be refused without importing what trains, which takes seconds. Raises: ValueError or FileNotFoundError."""
+    if resume is not None and not (resume.exists() or place_of(resume).exists()):
+        raise FileNotFoundError(f"{resume} is not a run, nor an interrupted one")
+    for kind in components.PACKAGES:
+        if kind in pairs:
+            components.refuse_unknown(kind, pairs[kind])
 
 
 def _print_rows(runs: list[Run]) -> None:
@@ -82,11 +100,16 @@ def _print_course(run: Run) -> None:
     how, stopping = run.trained, Stopping(**run.experiment.stopping)
     if how.epochs:
         by = f" by validation NDCG@{stopping.k} = {run.metrics[stopping.metric]:.4f}" if stopping.metric in run.metrics else ""
-        print(f"{how.parameters:,} parameters, {how.seconds:.0f} s of training, {how.epochs} epochs; kept epoch {how.best_epoch}{by}")
+        epochs = f"{how.epochs} {'epoch' if how.epochs == 1 else 'epochs'}"
+        print(f"{how.parameters:,} parameters, {how.seconds:.0f} s of training, {epochs}; kept epoch {how.best_epoch}{by}")
         if how.underfit:
             print("underfit: validation was still rising when trainer.max_epochs was reached; raise it")
         if how.interrupted:
             print("interrupted: this is the best model until then, not a finished run")
+            if state_of(run.path) is not None:
+                print(f"to go on with it: python -m recpref.train resume={run.path}")
+            else:
+                print("no state of it had been saved yet (see stopping.save_seconds): to train it, say the same command again")
     for note in run.audit["notes"]:
         print(f"split: {note}")
     print(f"saved in {run.path}")

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from recpref import console
 from recpref.suggest import unknown
 
+KNOWN = ("data", "seed", "recipe", "logger", "out", "start", "model", "base", "examples", "objective", "loss", "sampler", "table", "split")
 CHOICES = {"search": ("tpe", "gp", "random"), "pruner": ("median", "none")}
 
 
@@ -42,6 +43,9 @@ def tune(arguments: list[str]) -> None:
         return
     asked = Asked(**{key: pairs.pop(key) for key in Asked._fields if key in pairs})
     wanted = {key.removeprefix("space."): pairs.pop(key) for key in list(pairs) if key.startswith("space.")}
+    for key in pairs:
+        if "." not in key and key not in KNOWN:
+            raise ValueError(unknown("option", key, [*Asked._fields, *KNOWN, "space.OPTION", "SECTION.OPTION"]))
     for key, known in CHOICES.items():
         if getattr(asked, key) not in known:
             raise ValueError(unknown(key, getattr(asked, key), known))
@@ -54,7 +58,7 @@ def _tune(asked: Asked, wanted: dict[str, str], pairs: dict[str, str], arguments
     if importlib.util.find_spec("optuna") is None:
         raise ValueError("tuning needs Optuna; pip install 'recpref[tune]'")
     from recpref.composition import compose
-    from recpref.experiment import opened as data_of
+    from recpref.source import opened as data_of
     from recpref.tuning import report, study
     from recpref.tuning.space import space_of
     from recpref.tuning.trial import Problem
@@ -74,6 +78,9 @@ def _tune(asked: Asked, wanted: dict[str, str], pairs: dict[str, str], arguments
             _together(arguments, workers)
         else:
             study.work(found, problem, search.n_trials, shown=worker == 0 and sys.stderr.isatty())
+    except KeyboardInterrupt:
+        print(f"interrupted; what was finished is in {place}, and the same command goes on from there", file=sys.stderr)
+        raise SystemExit(130) from None
     finally:
         if worker == 0:
             report.write_report(found, place, title=f"{pairs['model']} on {data.name}", fixed=fixed)

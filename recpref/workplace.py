@@ -23,6 +23,12 @@ def place_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.partial")
 
 
+def run_at(path: Path) -> Path:
+    """The run whose folder that is, or the hidden folder in which it is being made."""
+    hidden = path.name.startswith(".") and path.name.endswith(".partial")
+    return path.with_name(path.name.removeprefix(".").removesuffix(".partial")) if hidden else path
+
+
 def state_of(path: Path) -> Path | None:
     """The saved training state from which the run ``path`` can be continued, if there is one."""
     return next((state for state in (place_of(path) / STATE, path / STATE) if state.is_file()), None)

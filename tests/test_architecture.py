@@ -36,6 +36,7 @@ LAYERS = [
         "preferences",
         "llm",
     },
+    {"source"},
     {
         "composition",
         "run",

@@ -27,6 +27,8 @@ class Thing:
 """
 
 BAD = [
+    ("max_epochs=3", r"unknown option 'max_epochs'; did you mean trainer\.max_epochs\?"),
+    ("weight_decay=3", r"unknown option 'weight_decay'; did you mean optimizer\.weight_decay\?"),
     ("model=bert5rec", r"unknown model 'bert5rec'; did you mean 'bert4rec'\? known: .*bert4rec, .*popular, .*sasrec"),
     ("model.d_modle=3", r"unknown option of model 'd_modle'; did you mean 'd_model'\? known: .*d_ff, d_model, dropout"),
     ("model.d_model=abc", r"model\.d_model=abc: .*'abc'.*Integer"),

@@ -123,3 +123,16 @@ def test_a_table_without_rows(capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing to show is shown as such."""
     console.table("empty", ["model"], [])
     assert "empty" in capsys.readouterr().out
+
+
+def test_no_number_is_cut_where_a_terminal_is_narrow(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """On 40 columns the lines break, and every cell is there whole; on a wide one a table is as wide as it needs to be."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    cells = ["sasrec, before the refit", *(f"0.{n:04d}" for n in range(12))]
+    for columns in ("40", "400"):
+        monkeypatch.setenv("COLUMNS", columns)
+        console.table("test", ["model", *(f"NDCG@{n}" for n in range(12))], [cells])
+        shown = capsys.readouterr().out
+        assert "\u2026" not in shown
+        joined = "".join(shown.split("\n"))
+        assert all(cell in joined for cell in cells)

@@ -470,3 +470,26 @@ def test_a_refit_has_the_rates_of_what_was_chosen(data: Interactions, tmp_path: 
     n = min(len(rates), len(seen[True]))
     assert n
     assert seen[True][:n] == pytest.approx(rates[:n])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("    causal = True\n", "does not say causal: True where a place of a history sees none after it"),
+        (", max_len: int = 10", "lacks the option max_len, to which examples=next_item cut histories"),
+    ],
+)
+def test_what_a_model_from_elsewhere_lacks_is_named(
+    data: Interactions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str, message: str
+) -> None:
+    module = f"lacking_{abs(hash(message))}"
+    (tmp_path / f"{module}.py").write_text(THING.replace(change, ""))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ValueError, match=message):
+        recpref.fit(f"model={module}:Thing", f"out={tmp_path / 'runs'}", data=data)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_bare_frame_is_told_what_to_become(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"data is a DataFrame; pass recpref\.Interactions\.from_dataframe"):
+        recpref.fit("model=popular", f"out={tmp_path}", data=cycle())  # type: ignore[arg-type]

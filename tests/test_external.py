@@ -43,7 +43,8 @@ def test_by_hand() -> None:
 
 def test_a_perfect_ranking_and_its_reverse() -> None:
     assert set(evaluate(frame_of(a="r", b="s"), SMALL, ks=(1,)).means.values()) == {1.0}
-    assert set(evaluate(frame_of(a="s", b="r"), SMALL, ks=(1,)).means.values()) == {0.0}
+    with pytest.warns(UserWarning, match="no list holds any held-out item"):
+        assert set(evaluate(frame_of(a="s", b="r"), SMALL, ks=(1,)).means.values()) == {0.0}
 
 
 def own_data() -> Interactions:
@@ -141,3 +142,22 @@ def test_what_is_refused() -> None:
     ):
         with pytest.raises(ValueError, match=says):
             evaluate(frame, SMALL, **options)
+
+
+def test_lists_that_hold_no_held_out_item_are_told() -> None:
+    """As they are where whole histories were read to make them."""
+    frame = pd.DataFrame(
+        [(u, i, t) for u in range(8) for t, i in enumerate(np.random.default_rng(u).permutation(20)[:6])], columns=["u", "i", "t"]
+    )
+    data = Interactions.from_dataframe(frame, user="u", item="i", time="t")
+    last = frame.groupby("u").i.last()
+    missing = pd.DataFrame(
+        [(u, i, rank) for u in range(8) for rank, i in enumerate(sorted(set(range(20)) - set(frame.i[frame.u == u])), 1)],
+        columns=["user", "item", "rank"],
+    )
+    with pytest.warns(UserWarning, match="no list holds any held-out item, so every metric is 0"):
+        assert evaluate(missing, data).means["hr@10"] == 0
+    right = missing[missing["rank"] == 1].assign(item=last.to_numpy())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert evaluate(right, data).means["hr@1"] == 1

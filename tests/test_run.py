@@ -18,7 +18,9 @@ import yaml
 
 import recpref
 from recpref import components
+from recpref.composition import compose
 from recpref.data.interactions import Interactions
+from recpref.data.vocabulary import Vocabulary
 from recpref.plan import FORMAT, Plan
 from recpref.run import FILES, Run
 
@@ -390,3 +392,10 @@ def test_features_of_items_travel_with_the_run(tmp_path: Path) -> None:
     run = recpref.fit("model=popular", f"data={folder}", f"out={tmp_path}/runs")
     assert run.items.features is not None
     assert dict(zip(run.items.ids, run.items.features["title"], strict=True)) == {f"i{i:02d}": f"Title {i}" for i in range(15)}
+
+
+def test_a_run_says_what_it_is_in_a_line(tmp_path: Path) -> None:
+    run = Run(
+        tmp_path, compose(["model=popular", "data=ml_100k"]), {"test/ndcg@10": 0.12345, "test/hr@10": 0.2}, None, Vocabulary(np.arange(3))
+    )
+    assert repr(run) == f"Run(popular on ml_100k, NDCG@10 0.1235, HR@10 0.2000, {tmp_path})"

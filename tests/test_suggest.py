@@ -38,3 +38,7 @@ def test_any_iterable_of_names_will_do() -> None:
 def test_one_dropped_letter_finds_the_name(name: str) -> None:
     """The nearest name of each name without its last letter is that name."""
     assert f"did you mean {name!r}?" in unknown("loss", name[:-1], LOSSES)
+
+
+def test_capitals_do_not_hide_the_nearest() -> None:
+    assert unknown("model", "SASRec", ["bert4rec", "sasrec"]) == "unknown model 'SASRec'; did you mean 'sasrec'? known: bert4rec, sasrec"

@@ -98,6 +98,7 @@ def test_a_killed_search_keeps_what_was_finished(csv, tmp_path):
     ("arguments", "says"),
     [
         (("data=ml_100k",), "no model was named"),
+        (("model=popular", "ntrials=3"), "unknown option 'ntrials'; did you mean 'n_trials'?"),
         (("model=sasrec", "search=annealing"), "unknown search 'annealing'; known: gp, random, tpe"),
         (("model=sasrec", "n_trials=many"), "n_trials=many must be a whole number of at least 1"),
         (("model=popular", "data=ml_100k"), "declares no search space"),

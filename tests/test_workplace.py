@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from recpref.workplace import OWNER, STATE, place_of, state_of, workplace
+from recpref.workplace import OWNER, STATE, place_of, run_at, state_of, workplace
 
 
 def test_the_run_appears_only_when_everything_is_written(tmp_path):
@@ -94,3 +94,9 @@ def test_a_full_disk_keeps_a_training_state(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="has 0 MiB left"), workplace(path, resume=True):
         pass
     assert state_of(path).read_text() == "hours of work"
+
+
+def test_the_hidden_folder_of_a_run_stands_for_it(tmp_path):
+    path = tmp_path / "12345678-s1"
+    assert run_at(place_of(path)) == path
+    assert run_at(path) == path

@@ -89,7 +89,7 @@ def _composed(experiment: Experiment, out: str) -> Job:
 def _read(plan: Plan, optional: bool) -> tuple[Interactions | None, str]:
     """The data of a plan, or why there is none."""
     from recpref.data import cards
-    from recpref.experiment import opened
+    from recpref.source import opened
 
     name = str(plan.data.name)
     if optional and name in cards.names() and cards.nearest(name) is None:

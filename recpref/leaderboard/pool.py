@@ -224,7 +224,8 @@ def _print_to(log: Path) -> None:
 def _train(plan: Plan, path: Path, threads: int) -> None:
     import torch
 
-    from recpref.experiment import located, opened, run_of
+    from recpref.experiment import located, run_of
+    from recpref.source import opened
 
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(threads)

@@ -9,11 +9,12 @@ import pytest
 
 import recpref
 from recpref.callbacks import SaveState
-from recpref.experiment import opened, run_of
+from recpref.experiment import run_of
 from recpref.leaderboard.jobs import Job, jobs, looked_at
 from recpref.leaderboard.pool import _train as train_job
 from recpref.leaderboard.suite import Experiment, Suite
 from recpref.plan import Plan
+from recpref.source import opened
 from recpref.workplace import STATE, place_of
 
 
@@ -101,11 +102,11 @@ def test_nothing_is_counted_twice(clicks: Path, tmp_path: Path) -> None:
 
 def test_a_data_set_is_read_once(clicks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many models and seeds; read otherwise, it is other data."""
-    from recpref import experiment
+    from recpref import source
 
     calls = []
-    opened = experiment.opened
-    monkeypatch.setattr(experiment, "opened", lambda part: calls.append(part) or opened(part))
+    opened = source.opened
+    monkeypatch.setattr(source, "opened", lambda part: calls.append(part) or opened(part))
     found = jobs(
         suite(clicks, seeds=[1, 2, 3], data={"a": [f"data={clicks}"], "b": [f"data={clicks}", "data.k_core=2"]}), [], str(tmp_path)
     )

@@ -94,7 +94,7 @@ def test_where_every_trial_failed_there_is_a_table_without_a_best():
 
     made.optimize(objective, n_trials=2, catch=(ValueError,))
     frame = trials_of(made)
-    assert frame.nlargest(5, "ndcg").empty
+    assert frame[frame.state == "complete"].nlargest(5, "ndcg").empty
     assert frame.state.tolist() == ["fail", "fail"]
     with pytest.raises(ValueError, match="no trial has ended"):
         best_command(made, [])
