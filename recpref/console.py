@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -23,6 +24,9 @@ def main(verb: Callable[[list[str]], None]) -> None:
     """Runs a verb on the command line's arguments. What recpref itself refuses is one line; a bug is a traceback."""
     try:
         verb(sys.argv[1:])
+    except BrokenPipeError:  # who read us, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except (ValueError, OSError, FloatingPointError) as error:
         if not _refused_by_us(error) and not _disk_is_full(error):
             raise

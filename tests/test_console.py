@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import subprocess
 import sys
 from collections.abc import Callable
 
@@ -136,3 +137,15 @@ def test_no_number_is_cut_where_a_terminal_is_narrow(monkeypatch: pytest.MonkeyP
         assert "\u2026" not in shown
         joined = "".join(shown.split("\n"))
         assert all(cell in joined for cell in cells)
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    """As ``| head -1`` is."""
+    code = "from recpref import console\nconsole.main(lambda arguments: [print(n, flush=True) for n in range(100_000)])"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "0\n"
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait() == 1

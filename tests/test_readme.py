@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import recpref
+
 README = Path(__file__).parents[1] / "README.md"
 
 
@@ -45,6 +47,28 @@ def test_the_python_block_runs(clicks, capsys):
     assert list(names["recommendations"].columns) == ["user", "item", "rank", "score"]
     assert names["recommendations"]["user"].nunique() == 40
     assert "40 users, 15 items" in capsys.readouterr().out
+
+
+OWN = README.parent / "docs" / "own_parts.md"
+
+
+def test_own_parts_run_as_they_are_written(clicks, monkeypatch, capsys):
+    """The model and the loss are saved under the name that the page gives, and its command and its Python block run."""
+    from recpref.train import train
+
+    text = OWN.read_text()
+    (module,) = re.findall(r"```python mine\.py\n(.*?)```", text, re.DOTALL)
+    (clicks / "mine.py").write_text(module)
+    monkeypatch.syspath_prepend(str(clicks))
+    (command,) = re.findall(r"```bash\npython -m recpref\.train (.*?)\n```", text)
+    train([*shlex.split(command), "trainer.max_epochs=2"])
+    path = re.search(r"saved in (\S+Mean\S+)", capsys.readouterr().out).group(1)
+    assert recpref.load(path, trust="mine:Mean").metrics["train/epochs"] == 2
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict = {}
+    exec(compile(code, OWN.name, "exec"), names)
+    assert names["report"].means["ndcg@10"] == pytest.approx(names["run"].metrics["test/ndcg@10"])
+    assert names["report"].means["ndcg@10"] > 0
 
 
 def test_the_command_for_own_data_runs(clicks, capsys):
