@@ -68,9 +68,17 @@ def _data() -> list[Finding]:
     findings = [Finding("RECPREF_DATA", root or "not set")]
     for name in cards.names():
         place = cards.nearest(name)
-        mend = "" if place else f"python -m recpref.train model=popular data={name}  # downloads it if it may be; or set RECPREF_DATA"
-        findings.append(Finding(f"data={name}", place or "not here", mend))
+        findings.append(Finding(f"data={name}", place or "not here", "" if place else _where_to_put(name)))
     return findings
+
+
+def _where_to_put(name: str) -> str:
+    from recpref.data import cards
+
+    sources = cards.card(name).sources
+    folders = " or ".join(f"$RECPREF_DATA/{source.path}" for source in sources if source.kind == "folder")
+    download = f"python -m recpref.train model=popular data={name}  # downloads it if it may be; or "
+    return f"{download if any(source.kind == 'url' for source in sources) else ''}put its files into {folders}"
 
 
 def doctor(arguments: list[str]) -> None:

@@ -112,4 +112,7 @@ def check_count(n_negatives: int, n_items: int) -> None:
     if n_items < 2:
         raise ValueError(f"a catalogue of {n_items} items has no negatives; use sampler=catalogue")
     if not 1 <= n_negatives <= n_items:
-        raise ValueError(f"sampler.n_negatives={n_negatives} must lie between 1 and {n_items}, the number of items")
+        raise ValueError(
+            f"sampler.n_negatives={n_negatives} must lie between 1 and {n_items}, the number of items; say, for example, "
+            f"sampler.n_negatives={max(1, n_items // 10)}"
+        )

@@ -108,12 +108,13 @@ def test_an_old_python_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_data_that_is_not_here_is_no_failure(run_doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command that fetches it is shown, and the exit code stays 0."""
-    monkeypatch.setattr(cards, "names", lambda: ["toy"])
+    """The command that fetches it, where there is one, or where to put its files; the exit code stays 0."""
+    monkeypatch.setattr(cards, "names", lambda: ["ml_1m", "ml_20m"])
     monkeypatch.setattr(cards, "nearest", lambda name: None)
     code, out, _ = run_doctor()
     assert code == 0
-    assert "data=toy: python -m recpref.train model=popular data=toy" in out
+    assert "data=ml_1m: python -m recpref.train model=popular data=ml_1m  # downloads it if it may be; or put its files into" in out
+    assert "data=ml_20m: put its files into $RECPREF_DATA/ml-20m" in out
 
 
 def test_every_required_package_is_looked_for() -> None:

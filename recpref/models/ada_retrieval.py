@@ -58,7 +58,8 @@ class AdaRetrieval(nn.Module):
         super().__init__()
         positive(n_rounds=n_rounds, per_round=per_round)
         if n_rounds * per_round > n_items:
-            raise ValueError(f"n_rounds={n_rounds} times per_round={per_round} are more than the {n_items} items there are")
+            fits = f"say model.per_round={max(1, n_items // n_rounds)} or less"
+            raise ValueError(f"n_rounds={n_rounds} times per_round={per_round} are more than the {n_items} items there are; {fits}")
         if not loss_decay >= 0:
             raise ValueError(f"loss_decay={loss_decay} must not be negative")
         if not (isinstance(base, Scorer) and isinstance(base, Reader)):
