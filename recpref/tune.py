@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 from recpref import console
 from recpref.suggest import unknown
 
-KNOWN = ("data", "seed", "recipe", "logger", "out", "start", "model", "base", "examples", "objective", "loss", "sampler", "table", "split")
+PARTS = ("model", "base", "examples", "objective", "loss", "sampler", "table", "split")
+KNOWN = ("data", "seed", "recipe", "refit", "logger", "out", "start", *PARTS)  # what has no dot in the options of an experiment
 CHOICES = {"search": ("tpe", "gp", "random"), "pruner": ("median", "none")}
 
 
