@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -17,8 +18,10 @@ import yaml
 
 import recpref
 from recpref import console
+from recpref.callbacks import SaveState
 from recpref.composition import compose
 from recpref.train import train
+from recpref.workplace import place_of
 
 ROOT = Path(recpref.__file__).parents[1]
 TINY = (
@@ -198,10 +201,17 @@ def test_ctrl_c_stops_after_the_batch_and_keeps_the_best(csv: str, tmp_path: Pat
         text=True,
     )
     assert started.stdout is not None
-    assert any(line.startswith("epoch") for line in started.stdout)
+    before = []
+    for line in started.stdout:
+        before.append(line)
+        if line.startswith("epoch"):
+            break
     started.send_signal(signal.SIGINT)
     out, err = started.communicate(timeout=120)
     assert started.returncode == 0, err
+    assert f"run: {only_run(tmp_path / 'runs', 'sasrec')}\n" in before
+    assert "stopping after this batch" in err
+    assert "no state of it had been saved yet (see stopping.save_seconds): to train it, say the same command again" in out
     assert "interrupted: this is the best model until then, not a finished run" in out
     assert "Traceback" not in err
     run = recpref.load(str(only_run(tmp_path / "runs", "sasrec")))
@@ -209,3 +219,27 @@ def test_ctrl_c_stops_after_the_batch_and_keeps_the_best(csv: str, tmp_path: Pat
     assert run.metrics["train/underfit"] is False
     assert 1 <= run.metrics["train/best_epoch"] <= run.metrics["train/epochs"]
     assert len(run.recommend(cycle(), k=3)) == 24 * 3
+
+
+def test_an_interrupted_training_is_not_replaced_in_silence(run_train: Train, csv: str, tmp_path: Path) -> None:
+    """The same command again says what it replaces and how to go on with it; going on by the hidden folder's name works, too."""
+    options = ("model=sasrec", f"data={csv}", *TINY, "stopping.save_seconds=0", "trainer.max_epochs=3", f"out={tmp_path}/runs")
+
+    def on_train_epoch_end(callback: SaveState, trainer: Any, module: Any) -> None:
+        callback.save(trainer)
+        if trainer.current_epoch == 0:
+            signal.raise_signal(signal.SIGINT)
+
+    for again in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(SaveState, "on_train_epoch_end", on_train_epoch_end)
+            out, _ = run_train(*options)
+        path = only_run(tmp_path / "runs", "sasrec")
+        assert f"to go on with it: python -m recpref.train resume={path}\n" in out
+        if again:
+            out, _ = run_train(*options)
+            assert f"an interrupted training is in {path}: this one starts anew and replaces it; resume={path} would go on with it" in out
+        else:
+            out, _ = run_train(f"resume={place_of(path)}")
+            assert "not a finished run" not in out
+        assert recpref.load(str(path)).metrics["train/epochs"] == 3
