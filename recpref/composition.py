@@ -82,10 +82,10 @@ def compose(overrides: Iterable[str]) -> Plan:
     Raises: ValueError for an unknown name, a wrong type or value, each with the nearest and the legal choices.
     """
     user = chosen(overrides)
-    known = (*KINDS, "base", *OPTIONAL, "data", *PLAIN)
-    if "model" not in user and (strange := next((key for key in user if "." not in key and key not in known), None)):
-        raise ValueError(unknown("option", strange, known))
     if "model" not in user:
+        known = (*KINDS, "base", *OPTIONAL, "data", *PLAIN)
+        if strange := next((key for key in user if "." not in key and key not in known), None):
+            raise ValueError(unknown("option", strange, known))
         raise ValueError(f"no model was named; say model=NAME, one of {', '.join(components.names('model'))}")
     model = components.find("model", user["model"])
     recipe = recipe_of(model, general_options(user)["recipe"], user)

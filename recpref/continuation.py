@@ -8,9 +8,9 @@ from typing import Any
 import yaml
 
 from recpref.data.interactions import Interactions
-from recpref.plan import FILE, Plan, Written, read
+from recpref.plan import Plan, Written, read
 from recpref.source import identity
-from recpref.workplace import place_of, state_of
+from recpref.workplace import plan_of, state_of
 
 
 def plan_to_continue(path: Path, asked: dict[str, str]) -> Plan:
@@ -35,10 +35,7 @@ def plan_to_continue(path: Path, asked: dict[str, str]) -> Plan:
 
 def written(path: Path) -> Written:
     """What is written of a run that is finished or was cut short."""
-    file = next((f for f in (place_of(path) / FILE, path / FILE) if f.is_file()), None)
-    if file is None:
-        raise FileNotFoundError(f"{path} is not a run, nor an interrupted one")
-    return read(file)
+    return read(plan_of(path))
 
 
 def _same(text: str, there: Any) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from recpref import components, console
 from recpref.overrides import chosen
 from recpref.processes import first
-from recpref.workplace import STATE, place_of, run_at, state_of
+from recpref.workplace import STATE, plan_of, run_at, state_of
 
 if TYPE_CHECKING:
     from recpref.run import Run
@@ -71,8 +71,8 @@ def _fit_and_print(overrides: list[str]) -> None:
 
 def _refuse_early(pairs: dict[str, str], resume: Path | None) -> None:
     """What can be refused without importing what trains, which takes seconds. Raises: ValueError or FileNotFoundError."""
-    if resume is not None and not (resume.exists() or place_of(resume).exists()):
-        raise FileNotFoundError(f"{resume} is not a run, nor an interrupted one")
+    if resume is not None:
+        plan_of(resume)
     for kind in components.PACKAGES:
         if kind in pairs:
             components.refuse_unknown(kind, pairs[kind])

@@ -12,14 +12,15 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from recpref import console
+from recpref.plan import Plan
 from recpref.suggest import unknown
 
-PARTS = ("model", "base", "examples", "objective", "loss", "sampler", "table", "split")
-KNOWN = ("data", "seed", "recipe", "refit", "logger", "out", "start", *PARTS)  # what has no dot in the options of an experiment
+KNOWN = tuple(field.name for field in fields(Plan) if field.name != "before")  # what the options of an experiment begin with
 CHOICES = {"search": ("tpe", "gp", "random"), "pruner": ("median", "none")}
 
 

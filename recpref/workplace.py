@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from recpref.plan import FILE
 from recpref.processes import first, restarted, wait, wait_for
 
 OWNER = "process"
@@ -31,7 +32,19 @@ def run_at(path: Path) -> Path:
 
 def state_of(path: Path) -> Path | None:
     """The saved training state from which the run ``path`` can be continued, if there is one."""
-    return next((state for state in (place_of(path) / STATE, path / STATE) if state.is_file()), None)
+    return _found(path, STATE)
+
+
+def plan_of(path: Path) -> Path:
+    """The file that says what the run ``path`` is, finished or cut short. Raises: FileNotFoundError where there is none."""
+    file = _found(path, FILE)
+    if file is None:
+        raise FileNotFoundError(f"{path} is not a run, nor an interrupted one")
+    return file
+
+
+def _found(path: Path, name: str) -> Path | None:
+    return next((file for file in (place_of(path) / name, path / name) if file.is_file()), None)
 
 
 @contextmanager
