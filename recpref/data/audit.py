@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from recpref.data.blocks import BLOCK, each
 from recpref.data.heldout import Split
 from recpref.data.interactions import Interactions
 from recpref.data.multiset import Tally, among, excesses, tally
@@ -85,13 +86,14 @@ def _unreadable(split: Split, data: Interactions) -> list[str]:
     """What forbids any comparison of rows."""
     named = {"training": split.train, "the validation history": split.valid.history, "the validation targets": split.valid.targets,
              "the test history": split.test.history, "the test targets": split.test.targets}  # fmt: skip
+    in_order = {key: _sorted(rows) for key, rows in {id(rows): rows for rows in named.values()}.items()}  # some are one and the same
     problems = []
     for name, rows in named.items():
         if not (_same(rows.users, data.users) and _same(rows.items, data.items)):
             problems.append(f"{name} and the data number users or items differently")
         elif rows.clock != data.clock:
             problems.append(f"{name} has clock={rows.clock} and the data has clock={data.clock}")
-        elif not _sorted(rows):
+        elif not in_order[id(rows)]:
             problems.append(f"the rows of {name} are not in the order of users and times")
     return problems
 
@@ -103,10 +105,19 @@ def _same(one: Vocabulary, other: Vocabulary) -> bool:
 def _sorted(rows: Interactions) -> bool:
     if not len(rows):
         return True
-    user, time = rows.user, rows.time
-    if not (user[0] >= 1 and user[-1] <= rows.n_users and (user[1:] >= user[:-1]).all()):
+    if not (rows.user[0] >= 1 and rows.user[-1] <= rows.n_users):
         return False
-    return time is None or bool(((time[1:] >= time[:-1]) | (user[1:] > user[:-1])).all())
+
+    def ordered(one: int, other: int) -> bool:
+        """Each row and the one after it, if there is one."""
+        user = rows.user[one : other + 1]
+        later = user[1:] > user[:-1]
+        if rows.time is None:
+            return bool((later | (user[1:] == user[:-1])).all())
+        time = rows.time[one : other + 1]
+        return bool((later | ((user[1:] == user[:-1]) & (time[1:] >= time[:-1]))).all())
+
+    return all(each([*range(0, len(rows), BLOCK), len(rows)], ordered))
 
 
 def _reused(split: Split, data: Interactions) -> list[str]:

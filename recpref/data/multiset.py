@@ -1,25 +1,24 @@
 """Rows as multisets: is every row of some parts a row of the data, and none used more often than the data has it?
 
 Users whose rows agree in number and in the sum of 64-bit hashes have the same multiset of rows, so that only the others
-need be sorted. The hash is SplitMix64's finaliser; two different multisets agree by chance once in 2 ** 64.
+need be sorted. The hash is a round of SplitMix64's finaliser; two different multisets agree by chance, in some users of very many.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int64, UInt64
 
+from recpref.data.blocks import BLOCK, each
 from recpref.data.interactions import Interactions
 
-BLOCK = 1 << 15  # rows hashed at a time: what fits into a core's cache
 SLOTS = 32
 _HALF = np.uint64(32)
 _ITEM, _TIME = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD1B54A32D192ED03)
-_FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_MIXED, _LOW = np.uint64(0xBF58476D1CE4E5B9), np.uint64(29)
 
 
 class Tally(NamedTuple):
@@ -45,10 +44,13 @@ def tally(data: Interactions) -> Tally:
     users = np.flatnonzero(rows)
     ends = np.append(data.offsets[:-1][users], len(data))
     blocks = np.unique(np.append(np.searchsorted(ends[:-1], np.arange(0, len(data), BLOCK)), len(users)))  # whole users, about a block each
-    for one, other in pairwise(blocks.tolist()):
+
+    def add(one: int, other: int) -> None:
         part = slice(ends[one], ends[other])
         hashed = _hashed(data.item[part], None if data.time is None else data.time[part])
         hashes[users[one:other]] = np.add.reduceat(hashed, ends[one:other] - ends[one])
+
+    each(blocks.tolist(), add)
     return Tally(rows, hashes)
 
 
@@ -56,11 +58,9 @@ def _hashed(item: Int64[np.ndarray, " n"], time: Int64[np.ndarray, " n"] | None)
     x = item.view(np.uint64) * _ITEM
     if time is not None:
         x += time.view(np.uint64) * _TIME
-    x ^= x >> np.uint64(30)
-    x *= _FIRST
-    x ^= x >> np.uint64(27)
-    x *= _SECOND
-    x ^= x >> np.uint64(31)
+    x ^= x >> _HALF
+    x *= _MIXED
+    x ^= x >> _LOW
     return x
 
 
@@ -104,10 +104,32 @@ def _counted(parts: list[Int64[np.ndarray, "3 _"]]) -> list[Excess]:
 def among(user: Int64[np.ndarray, " m"], item: Int64[np.ndarray, " m"], data: Interactions) -> Bool[np.ndarray, " m"]:
     """Which pairs of a user and an item occur in ``data``.
 
-    Each user has a few slots in a table, in which his items are marked by their hash. It lets a few of the rows of
-    ``data`` through, and only these are sorted; both are walked through user by user, so that memory is read in order.
+    A filter lets a few of the rows of ``data`` through, and only these are sorted. Both are walked through user by user, so that
+    memory is read in order.
     """
-    width, size = data.n_items + 1, SLOTS * np.bincount(user, minlength=data.n_users + 1)
+    width, may_be = data.n_items + 1, _filter(user, item, data.n_users)
+
+    def through(one: int, other: int) -> np.ndarray:
+        u, i = data.user[one:other], data.item[one:other]
+        maybe = may_be(u, i)
+        return u[maybe] * width + i[maybe]
+
+    found = each([*range(0, len(data), BLOCK), len(data)], through)
+    pairs, known = user * width + item, np.sort(np.concatenate([np.full(1, -1), *found]))
+    return np.asarray(known[np.searchsorted(known, pairs, side="right") - 1] == pairs)
+
+
+def _filter(user: Int64[np.ndarray, " m"], item: Int64[np.ndarray, " m"], n_users: int) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """Tells of users and items whether they may be one of these pairs: certainly where each user is in one pair.
+
+    Otherwise each user has a few slots in a table, in which his items are marked by their hash.
+    """
+    of_user = np.bincount(user, minlength=n_users + 1)
+    if of_user.max(initial=0) <= 1:
+        only = np.zeros(n_users + 1, dtype=np.int64)
+        only[user] = item
+        return lambda u, i: only[u] == i
+    size = SLOTS * of_user
     base = np.cumsum(size) - size
 
     def slot(u: np.ndarray, i: np.ndarray) -> np.ndarray:
@@ -116,10 +138,4 @@ def among(user: Int64[np.ndarray, " m"], item: Int64[np.ndarray, " m"], data: In
 
     table = np.zeros(size.sum() + 1, dtype=bool)
     table[slot(user, item)] = True
-    maybe = [np.full(1, -1)]
-    for first in range(0, len(data), BLOCK):
-        u, i = data.user[first : first + BLOCK], data.item[first : first + BLOCK]
-        through = table[slot(u, i)]
-        maybe.append(u[through] * width + i[through])
-    pairs, known = user * width + item, np.sort(np.concatenate(maybe))
-    return np.asarray(known[np.searchsorted(known, pairs, side="right") - 1] == pairs)
+    return lambda u, i: table[slot(u, i)]

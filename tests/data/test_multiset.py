@@ -52,3 +52,11 @@ def test_among(rows: list, asked: list) -> None:
     pairs = {row[:2] for row in rows}
     user, item = (np.array([row[n] for row in asked], dtype=np.int64) for n in (0, 1))
     assert among(user, item, data_of(rows)).tolist() == [row[:2] in pairs for row in asked]
+
+
+@settings(max_examples=50, deadline=None)
+@given(rows_strategy, st.dictionaries(st.integers(1, 3), st.integers(1, 3)))
+def test_among_with_one_item_a_user(rows: list, asked: dict) -> None:
+    pairs = {row[:2] for row in rows}
+    user, item = (np.array(list(part), dtype=np.int64) for part in (asked, asked.values()))
+    assert among(user, item, data_of(rows)).tolist() == [pair in pairs for pair in asked.items()]

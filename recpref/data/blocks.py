@@ -1,0 +1,27 @@
+"""Many small blocks of rows, on the cores that torch may use: numpy lets other threads run while it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, pairwise
+from typing import TypeVar
+
+import torch
+
+BLOCK = 1 << 15  # rows at a time: what fits into a core's cache
+
+Part = TypeVar("Part")
+
+__all__ = ["BLOCK", "each"]
+
+
+def each(edges: Sequence[int], work: Callable[[int, int], Part]) -> list[Part]:
+    """``work(one, other)`` for every two neighbours of ``edges``, in this order. Each thread takes a run of neighbours."""
+    blocks, threads = list(pairwise(edges)), torch.get_num_threads()
+    share = -(-len(blocks) // threads)
+    if threads == 1 or share <= 1:
+        return [work(*block) for block in blocks]
+    runs = [blocks[first : first + share] for first in range(0, len(blocks), share)]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(chain.from_iterable(pool.map(lambda run: [work(*block) for block in run], runs)))
