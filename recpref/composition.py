@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from recpref import components
@@ -228,26 +229,32 @@ def _check_keys(pairs: dict[str, Any], sections: dict[str, Callable[..., Any]]) 
 
 
 def _composed(sections: dict[str, Callable[..., Any]], pairs: dict[str, Any]) -> dict[str, Any]:
+    return deepcopy(_content(tuple(sections.items()), tuple((key, str(value)) for key, value in pairs.items())))
+
+
+@lru_cache(maxsize=256)
+def _content(sections: tuple[tuple[str, Callable[..., Any]], ...], pairs: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    """Seeds and folders are none of it, so that a suite composes each of its experiments once."""
     from hydra import compose as hydra_compose
-    from hydra import initialize
+    from hydra import initialize_config_module
     from hydra.core.config_store import ConfigStore
     from hydra.errors import HydraException
     from hydra_zen import make_config
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    nodes = {name: components.schema(component) for name, component in sections.items()}
+    nodes = {name: components.schema(component) for name, component in sections}
     ConfigStore.instance().store("recpref_experiment", make_config(**nodes))
-    free = {f"{name}.{option}" for name, component in sections.items() if name != "trainer" for option in components.texts(component)}
-    said = [f"{key}={_quoted(value) if key in free else value}" for key, value in pairs.items()]
+    free = {f"{name}.{option}" for name, component in sections if name != "trainer" for option in components.texts(component)}
+    said = [f"{key}={_quoted(value) if key in free else value}" for key, value in pairs]
     preset = [f"trainer.{key}={value}" for key, value in TRAINER.items()]
-    with _own_hydra(), initialize(version_base="1.3", config_path=None):
+    with _own_hydra(), initialize_config_module("recpref", version_base="1.3"):
         try:
             config = hydra_compose("recpref_experiment", [*preset, *said])
         except (HydraException, OmegaConfBaseException) as error:
-            raise ValueError(_one_line(error, pairs)) from error
+            raise ValueError(_one_line(error, dict(pairs))) from error
     content = OmegaConf.to_container(config, resolve=False)
-    for name, component in sections.items():
+    for name, component in sections:
         content[name] = {key: content[name][key] for key in options(name, component) if key in content[name]}
     return content
 

@@ -20,7 +20,8 @@ def training_curve(
     """Draws the loss and the validation metric against epochs, and marks the epoch that was kept."""
     from matplotlib.figure import Figure  # the object interface: no global state, no display
 
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    figure = Figure(figsize=(7, 4))
+    figure.subplots_adjust(left=0.12, right=0.86, bottom=0.13, top=0.91)
     left = figure.subplots()
     right = left.twinx()
     for axis, rows, column, colour in ((left, losses, "train/loss", "tab:gray"), (right, validations, metric, "tab:blue")):
