@@ -157,7 +157,7 @@ def report(words: list[str]) -> None:
     """The leaderboard of any runs. Raises: ValueError for unknown options; FileNotFoundError where there is no run."""
     from recpref.leaderboard.board import Board
     from recpref.leaderboard.record import found, recorded
-    from recpref.leaderboard.rows import rows_of
+    from recpref.leaderboard.rows import rows_of, twice
 
     places, options = _split(words, ("out",), "report runs/... [out=report]")
     if not places:
@@ -171,10 +171,12 @@ def report(words: list[str]) -> None:
             continue
         whole += [] if interrupted else [path]
         notes += [f"{path} was interrupted before its end, which is no result"] if interrupted else []
+    doubles = twice(whole)
+    notes += doubles.values()
     if not whole:
         raise ValueError(f"nothing to report: {'; '.join(notes)}")
     board = Board.of_runs(shlex.join(["python", "-m", "recpref.benchmark", "report", *words]), options.get("out", "report"))
-    rows = board.finished(rows_of(whole))
+    rows = board.finished(rows_of(path for path in whole if path not in doubles))
     board.write(rows, notes)
     _print_rows("Runs", rows)
     for note in notes:

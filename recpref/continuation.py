@@ -39,11 +39,13 @@ def written(path: Path) -> Written:
 
 
 def _same(text: str, there: Any) -> bool:
-    asked = yaml.safe_load(text)
+    if text == str(there):
+        return True
     try:
-        return bool(asked == there) or float(asked) == float(there)
-    except (TypeError, ValueError):
-        return str(asked) == str(there)
+        asked = yaml.safe_load(text)
+        return bool(asked == there or [asked] == there) or float(asked) == float(there)
+    except (TypeError, ValueError, yaml.YAMLError):  # one that is no number, or a text that has no meaning but itself
+        return False
 
 
 def agree(resumed: Path, path: Path, plan: Plan, data: Interactions) -> None:

@@ -188,7 +188,7 @@ class Run:
         if isinstance(histories, Interactions):
             return histories
         user, item, time = self.columns
-        present = getattr(histories, "columns", None)
+        present = getattr(histories, "column_names", getattr(histories, "columns", None))  # an Arrow table's columns are arrays
         if time is not None and present is not None and time not in list(present):
             time = None
         return Interactions.from_dataframe(histories, user=user, item=item, time=time, name="the frame of histories")

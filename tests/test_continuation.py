@@ -25,6 +25,20 @@ def test_the_same_options_in_any_spelling_are_the_same(cut_short, asked):
     assert plan_to_continue(cut_short, asked) == written(cut_short).plan
 
 
+@pytest.mark.parametrize("words", [["logger=csv"], ["data.separator=,"], ["data.separator=::"], ["data.separator=%"], ["logger=[csv]"]])
+def test_the_very_words_of_a_run_are_the_same(tmp_path, words):
+    """Separators are no YAML, and one logger is a list of one."""
+    path = tmp_path / "run"
+    place_of(path).mkdir()
+    write(place_of(path), Written(compose(["model=popular", "data=ml_100k", *words]), "abc", Sizes(5, 3)))
+    (place_of(path) / STATE).write_text("")
+    asked = dict(word.split("=", 1) for word in words)
+    assert plan_to_continue(path, asked) == written(path).plan
+    key = next(iter(asked))
+    with pytest.raises(ValueError, match=f"{key} is .* there, and tensorboard was asked for"):
+        plan_to_continue(path, {key: "tensorboard"})
+
+
 @pytest.mark.parametrize(
     ("key", "value"), [("model", "bert4rec"), ("optimizer.lr", "0.003"), ("model.d_model", "64"), ("seed", "2"), ("data", "ml_1m")]
 )

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import polars
+import pyarrow
 import pytest
 import torch
 import yaml
@@ -193,6 +194,8 @@ def test_neither_row_order_nor_company_matters(run: Run) -> None:
     expected = run.recommend(cycle(), k=5)
     shuffled = cycle().sample(frac=1.0, random_state=3)
     pd.testing.assert_frame_equal(run.recommend(shuffled, k=5), expected)
+    pd.testing.assert_frame_equal(run.recommend(pyarrow.Table.from_pandas(shuffled, preserve_index=False), k=5), expected)
+    pd.testing.assert_frame_equal(run.recommend(polars.from_pandas(shuffled), k=5), expected)
     small = run.recommend(cycle(), k=5, batch_size=7)
     pd.testing.assert_frame_equal(small, expected, rtol=1e-5)
     alone = run.recommend(cycle()[cycle()["who"] == "u07"], k=5)

@@ -217,8 +217,19 @@ def matched(protocol: Conditions, plan: Plan, sizes: Sizes) -> tuple[Literal["ye
     differs = [f"{name}: {_said(said[name])} there, {_said(here[name])} here" for name in asked if said[name] != here[name]]
     if differs:
         return "no", "; ".join(differs)
-    unsaid = [name for name in ("split", "ranking", "filter_seen") if said[name] is None]
-    return ("not known", f"{', '.join(unsaid)} not said there") if unsaid else ("yes", "")
+    needed = ("split", "ranking", "filter_seen", *(["refit"] if plan.refit else []))
+    unsaid = [name for name in needed if said[name] is None]
+    doubts = [*([f"{', '.join(unsaid)} not said there"] if unsaid else []), *(f"{own} here" for own in _rows_of_its_own(plan))]
+    return ("not known", "; ".join(doubts)) if doubts else ("yes", "")
+
+
+def _rows_of_its_own(plan: Plan) -> list[str]:
+    """The options by which a plan reads other rows of its card's data, or in another order, than the card says."""
+    if plan.data.name not in cards.names():
+        return []
+    card = cards.card(plan.data.name)
+    usual = {"k_core": None, "min_rating": None, "duplicates": None, "ties": "file", **card.filter, "time": card.time}
+    return [f"data.{key}={value}" for key in usual if (value := plan.data.options.get(key)) not in (None, usual[key])]
 
 
 def _said(value: object) -> str:

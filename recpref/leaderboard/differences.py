@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,16 +24,20 @@ def usual(model: str, recipe: str, kinds: tuple[str, ...] = ()) -> Plan:
 
 
 def differences(plan: Plan, data_digest: str) -> list[str]:
-    """The overrides that make this plan of its model and recipe, without its data and seed. A model that is not ours has none
-    that can be known, because nothing is imported for them."""
+    """The overrides that make this plan of its model and recipe, without its data and seed. Of a model that is not ours none can be
+    known, and of another part that is not ours no more than the parts, because nothing is imported for them."""
     if ":" in plan.model.name:
         return []
     said = _differences(plan)
     return [*said, *_start(plan, data_digest, said)]
 
 
+def _parts(plan: Plan) -> dict[str, Part]:
+    return {kind: part for kind in ("model", *DEFAULTS, *OF_SOME) if (part := getattr(plan, kind)) is not None}
+
+
 def _differences(plan: Plan) -> list[str]:
-    parts = {kind: part for kind in (*DEFAULTS, *OF_SOME) if (part := getattr(plan, kind)) is not None}
+    parts = {kind: part for kind, part in _parts(plan).items() if kind != "model"}
     first = usual(plan.model.name, plan.recipe)
     kinds = tuple(f"{kind}={part.name}" for kind, part in parts.items() if part.name != getattr(getattr(first, kind), "name", None))
     if ":" in "".join(kinds):
@@ -87,10 +92,10 @@ def of_data(plan: Plan) -> list[str]:
 
 def command(plan: Plan, data_digest: str) -> str:
     """The line that trains this plan again; empty where it cannot be known."""
-    if plan.data.frame or ":" in plan.model.name:
+    if plan.data.frame or any(":" in part.name for part in _parts(plan).values()):
         return ""
     parts = [f"model={plan.model.name}", *of_data(plan), *differences(plan, data_digest), f"seed={plan.seed}"]
-    return " ".join(["python -m recpref.train", *(f"'{part}'" if set(part) & set('[] *;&|()$<>"') else part for part in parts)])
+    return shlex.join(["python", "-m", "recpref.train", *parts])
 
 
 def budget(plan: Plan, epochs: list[int]) -> str:

@@ -63,7 +63,9 @@ def page(rows: Sequence[Row], story: Story) -> str:
     plots = [{"data": figure.traces, "layout": figure.layout} for group in groups for figure in group.figures]
     shown = {"style": (HERE / "page.css").read_text(), "script": (HERE / "page.js").read_text(), "plotly": get_plotlyjs()}
     when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return template.render(story=story, groups=groups, rows=list(rows), plots=plots, cutoffs=_cutoffs(rows), when=when, **shown)
+    tables = {id(row): group.data for group in groups for row in group.rows}
+    named = [(tables[id(row)], row) for row in rows]
+    return template.render(story=story, groups=groups, rows=named, plots=plots, cutoffs=_cutoffs(rows), when=when, **shown)
 
 
 def _groups(rows: Sequence[Row], curves: Sequence[Curve]) -> list[Group]:

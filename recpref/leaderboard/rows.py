@@ -128,8 +128,11 @@ def rows_of(paths: Iterable[Path], *, labels: dict[str, str] | None = None, want
     """The rows of finished runs, by data, protocol, and headline, the best first. ``labels`` names digests as a suite does;
     ``wanted`` are the seeds that each should have.
 
-    Raises: ValueError for a run that is damaged or interrupted.
+    Raises: ValueError for a run that is damaged or interrupted, or that is there twice.
     """
+    paths = list(paths)
+    if doubles := twice(paths):
+        raise ValueError("; ".join(doubles.values()))
     groups: dict[tuple[str, str], list[Path]] = {}
     for path in paths:
         record = recorded_once(path)
@@ -139,6 +142,18 @@ def rows_of(paths: Iterable[Path], *, labels: dict[str, str] | None = None, want
     rows = [row_of(tuple(sorted(set(found)))) for found in groups.values()]
     named = [replace(row, label=(labels or {}).get(row.digest, row.label), missing=_missing(row, wanted or {})) for row in rows]
     return sorted(named, key=lambda row: (row.data, row.data_digest, row.protocol, -row.means.get(row.headline, 0.0), row.label))
+
+
+def twice(paths: Iterable[Path]) -> dict[Path, str]:
+    """Runs of the same plan, data and seed as one before them, a copy perhaps, with a line that says so: no seed counts as two."""
+    first: dict[tuple[str, str, int], Path] = {}
+    doubles = {}
+    for path in dict.fromkeys(paths):
+        record = recorded_once(path)
+        one = first.setdefault((record.written.data_digest, _digest(record), record.plan.seed), path)
+        if one != path:
+            doubles[path] = f"{path} is seed {record.plan.seed} of the same experiment as {one}"
+    return doubles
 
 
 @lru_cache(maxsize=4096)

@@ -20,6 +20,7 @@ from recpref.composition import KINDS, chosen, compose
 
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 RANGE = re.compile(rf"({NUMBER})\.\.({NUMBER})(\s+log)?")
+COMPARED = (*KINDS, "data", "seed", "out", "logger", "refit", "stopping.k")  # what trials are compared by, or what changes none of them
 EVERYWHERE = ("optimizer.lr=3e-4..3e-3 log", "optimizer.weight_decay=1e-4..1e-1 log")  # of whatever is trained by epochs
 
 
@@ -79,7 +80,7 @@ def space_of(model: str, wanted: dict[str, str], fixed: Iterable[str]) -> dict[s
     if not space:
         raise ValueError(f"model={model} declares no search space, or all of it is fixed; add one such as space.model.d_model=[64,128]")
     for key, choice in space.items():
-        if key in (*KINDS, "data", "seed", "out", "split") or key.startswith(("data.", "split.", "evaluation.")):
+        if key in COMPARED or key.startswith(("data.", "split.", "evaluation.")):
             raise ValueError(f"space.{key}: what is compared must stay the same; only the model, its training and its examples may vary")
         for value in choice.values if isinstance(choice, Among) else (_written(choice, choice.low), _written(choice, choice.high)):
             _check(key, value, fixed)

@@ -6,6 +6,8 @@ import warnings
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
+
 from recpref.tuning.space import text_of
 from recpref.tuning.trial import Problem
 
@@ -23,11 +25,11 @@ class Search(NamedTuple):
     pruner: Literal["median", "none"] = "median"
     seed: int = 1
 
-    def __call__(self, worker: int) -> tuple[Any, Any]:
-        """The sampler of a worker, and the pruner."""
+    def __call__(self, worker: int, tried: int = 0) -> tuple[Any, Any]:
+        """The sampler of a worker, and the pruner. One that goes on after ``tried`` trials does not draw the same again."""
         import optuna
 
-        seed = 1000 * self.seed + worker
+        seed = int(np.random.SeedSequence((self.seed, worker, tried)).generate_state(1)[0])
         found = {"tpe": optuna.samplers.TPESampler, "gp": optuna.samplers.GPSampler, "random": optuna.samplers.RandomSampler}
         pruner = (
             optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=5) if self.pruner == "median" else optuna.pruners.NopPruner()
@@ -79,11 +81,9 @@ def opened(url: str, problem: Problem, search: Search, *, worker: int = 0) -> An
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sampler, pruner = _quietly(lambda: search(worker))
-    study = optuna.create_study(
-        study_name=NAME, storage=_quietly(lambda: storage(url)), load_if_exists=True, direction="maximize", sampler=sampler, pruner=pruner
-    )
-    facts = {"space": text_of(problem.space), "fixed": list(problem.fixed), "data": problem.data.digest}
+    study = optuna.create_study(study_name=NAME, storage=_quietly(lambda: storage(url)), load_if_exists=True, direction="maximize")
+    study.sampler, study.pruner = _quietly(lambda: search(worker, len(study.get_trials(deepcopy=False))))
+    facts = {"space": text_of(problem.space), "fixed": sorted(problem.fixed), "data": problem.data.digest}
     for key, value in facts.items():
         known = study.user_attrs.get(key)
         if known is None:

@@ -98,11 +98,23 @@ def test_our_own_validation_users_are_a_difference_too(located) -> None:
 
 
 def test_a_refit_is_like_a_paper_without_validation_items(located) -> None:
-    """Where nobody says, a refit is no difference."""
+    """Where nobody says, it is not known: a refit has learned from one more row of each user."""
     plan = located("model=sasrec", "refit=true", data="ml_1m")
     assert matched(Conditions("leave_one_out", "full", True, refit=True), plan, ML_1M) == ("yes", "")
     assert matched(Conditions("leave_one_out", "full", True, refit=False), plan, ML_1M) == ("no", "refit: false there, true here")
-    assert matched(Conditions("leave_one_out", "full", True), plan, ML_1M) == ("yes", "")
+    assert matched(Conditions("leave_one_out", "full", True), plan, ML_1M) == ("not known", "refit not said there")
+
+
+@pytest.mark.parametrize(
+    ("option", "matches"),
+    [("k_core=50", "not known"), ("min_rating=4", "not known"), ("ties=random", "not known"), ("k_core=5", "yes"), ("ties=file", "yes")],
+)
+def test_other_rows_than_the_cards_are_nothing_that_a_paper_speaks_of(option: str, matches: str, located) -> None:
+    """Unless what is asked for is what the card says itself."""
+    plan = located("model=sasrec", f"data.{option}", data="ml_1m")
+    reason = f"data.{option} here" if matches == "not known" else ""
+    found = matched(Conditions("leave_one_out", "full", True), plan, ML_1M)
+    assert (found[0], found[1].replace("4.0", "4")) == (matches, reason)
 
 
 def test_two_claims_with_different_protocols_are_told_and_not_used(tmp_path: Path) -> None:

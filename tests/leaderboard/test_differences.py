@@ -79,6 +79,14 @@ def test_what_cannot_be_repeated_has_no_command(located) -> None:
     assert command(plan.on("frame", frame=True), DIGEST) == ""
     theirs = replace(plan, model=Part("their.package:Thing", {}))
     assert (command(theirs, DIGEST), differences(theirs, DIGEST), budget(theirs, [3])) == ("", [], "not known")
+    sasrec = located("model=sasrec", "model.d_model=128")
+    assert command(replace(sasrec, loss=Part("their.package:Loss", {})), DIGEST) == ""
+
+
+@pytest.mark.parametrize("path", ["my clicks.csv", "a`id`b.csv", "it's $(id).csv", "a\\b.csv", "a#b.csv", "a;b.csv"])
+def test_a_shell_reads_the_command_as_it_was_meant(path: str, located) -> None:
+    words = shlex.split(command(located("model=popular", data=path), DIGEST))
+    assert words[:5] == ["python", "-m", "recpref.train", "model=popular", f"data={path}"]
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,14 @@ def test_the_page_says_what_there_is(rows: list) -> None:
         assert part in text, part
 
 
+def test_data_of_one_name_that_differ_are_filtered_apart(rows: list) -> None:
+    """What the page offers to filter by is what its rows are marked with."""
+    twins = [replace(rows[0], data_digest="e" * 64), *rows[:3]]
+    text = page(twins, STORY)
+    offered = set(re.findall(r"<option>(ml_100k[^<]*)</option>", text))
+    assert offered == set(re.findall(r'<tr data-data="([^"]*)"', text)) == {"ml_100k (eeeeeeee)", "ml_100k (dddddddd)"}
+
+
 def test_names_are_text_and_never_html(rows: list) -> None:
     """An attack in a name opens no tag: neither in the table nor in the data of the figures."""
     text = page(rows, STORY)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+
 import pandas as pd
 import pytest
 
-from recpref.leaderboard.rows import PLANNED, rows_of, user_values
+from recpref.leaderboard.rows import PLANNED, rows_of, twice, user_values
 from recpref.significance import interval
 
 
@@ -29,6 +32,17 @@ def test_a_run_counts_once(make_run) -> None:
     path = make_run()
     (row,) = rows_of([path, path])
     assert row.seeds == (1,)
+
+
+def test_a_seed_that_is_there_twice_is_refused(make_run, tmp_path) -> None:
+    """A copy is no second seed."""
+    path, other = make_run(), make_run(seed=2)
+    copy = shutil.copytree(path, tmp_path / "backup" / path.name)
+    assert twice([path, other, path]) == {}
+    said = f"{copy} is seed 1 of the same experiment as {path}"
+    assert twice([path, other, copy]) == {copy: said}
+    with pytest.raises(ValueError, match=re.escape(said)):
+        rows_of([path, other, copy])
 
 
 def test_other_plans_and_data_are_other_rows(make_run) -> None:

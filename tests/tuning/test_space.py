@@ -70,6 +70,8 @@ def test_the_user_replaces_adds_and_fixes():
         ("sasrec", {"model.dropout": "[high]"}, "space.model.dropout"),
         ("sasrec", {"evaluation.ks": "[1]"}, "what is compared must stay the same"),
         ("sasrec", {"split.valid_users": "1..5"}, "what is compared must stay the same"),
+        ("sasrec", {"stopping.k": "[5,20]"}, "what is compared must stay the same"),
+        ("sasrec", {"refit": "[true,false]"}, "what is compared must stay the same"),
     ],
 )
 def test_what_no_run_would_take_is_refused(model, wanted, says):

@@ -55,6 +55,28 @@ def test_called_again_it_goes_on_where_it_was(url):
     assert finished(study) == 5
 
 
+@pytest.mark.parametrize("by", ["tpe", "random"])
+def test_what_goes_on_does_not_draw_the_same_again(url, by):
+    for total in (3, 6, 9):
+        work(opened(url, hill(), Search(total, by=by, pruner="none")), hill(), total)
+    study = opened(url, hill(), Search(9))
+    assert len({trial.params["x"] for trial in study.trials}) == 9
+
+
+def test_the_order_of_fixed_options_makes_no_other_study(url):
+    opened(url, hill(fixed=("model=sasrec", "data=ml_100k")), Search(1))
+    opened(url, hill(fixed=("data=ml_100k", "model=sasrec")), Search(1))
+
+
+def test_a_study_from_the_same_seed_is_the_same(url, tmp_path):
+    found = []
+    for place in (url, f"sqlite:///{tmp_path}/other.db"):
+        study = opened(place, hill(), Search(4, seed=7))
+        work(study, hill(), 4)
+        found.append([trial.params for trial in study.trials])
+    assert found[0] == found[1]
+
+
 def test_what_is_interrupted_is_tried_again_with_its_values(url):
     class Stopped(Hill):
         def __call__(self, trial) -> float:
