@@ -74,13 +74,11 @@ class Flips(nn.Module):
 
     def forward(self, h_MD: Float[Tensor, "M D"], user: Int[Tensor, " M"], items: Int[Tensor, "#M C"]) -> Float[Tensor, "M C"]:
         """The flip logit of these users and items."""
-        total = torch.full((len(user), items.shape[1]), self.prior, device=h_MD.device)
+        total = self.rest(user).expand(-1, items.shape[1])
         if self.by_level is not None:
             total = total + self.by_level
         if self.by_popularity is not None:
             total = total + self.by_popularity * self.popularity[items]
-        if "sampling" in self.by:
-            total = total + self.sampling[user][:, None]
         if self.by_activity is not None:
             total = total + self.by_activity * self.activity[user][:, None]
         if self.by_item is not None:
@@ -90,6 +88,11 @@ class Flips(nn.Module):
         if "state" in self.by:
             total = total + self._by_state(self.project(h_MD.detach()), items)
         return total
+
+    def rest(self, user: Int[Tensor, " M"]) -> Float[Tensor, "M 1"]:
+        """The flip logit before anything is learned."""
+        still = torch.full((len(user), 1), self.prior, device=user.device)
+        return still + self.sampling[user][:, None] if "sampling" in self.by else still
 
     def _by_state(self, p_MD: Float[Tensor, "M D"], items: Int[Tensor, "#M C"]) -> Float[Tensor, "M C"]:
         """Inner products with the items' vectors: gathered, unless the catalogue is so small that all of it is cheaper."""

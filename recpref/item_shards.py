@@ -67,7 +67,8 @@ class ItemShards(nn.Module):
         return summed
 
     def cross_entropy(self, h_MD: Float[Tensor, "M D"], positive_M: Int[Tensor, " M"]) -> Float[Tensor, " M"]:
-        """``-log softmax(h @ table.T + bias)[positive]`` over the whole catalogue. Units: nats."""
+        """``-log softmax(h @ table.T + bias)[positive]`` over the whole catalogue, in the table's precision. Units: nats."""
+        h_MD = h_MD.to(self.weight.dtype)
         scores = (h_MD * self(positive_M)).sum(1)
         if self.bias is not None:
             scores = scores + self._looked_up(positive_M, self.bias[:, None])[:, 0]
@@ -75,13 +76,15 @@ class ItemShards(nn.Module):
 
     def log_partition(self, h_MD: Float[Tensor, "M D"]) -> Float[Tensor, " M"]:
         """``(h @ table.T + bias).logsumexp(1)`` over all shards."""
+        h_MD = h_MD.to(self.weight.dtype)
         result: Tensor = _LogPartition.apply(h_MD, self.weight, self.shard_bias(), rows_at_once(self.weight), self.group)
         return result
 
     @torch.no_grad()
     def best(self, h_MD: Float[Tensor, "M D"], k: int) -> Ranking:
         """The k best items of the whole catalogue: each shard's best, and the best of those. Ties go to smaller items."""
-        scores = torch.addmm(self.shard_bias(), h_MD, self.weight.T)
+        with torch.autocast(h_MD.device.type, enabled=False):
+            scores = torch.addmm(self.shard_bias(), h_MD.to(self.weight.dtype), self.weight.T)
         places = scores.argsort(dim=1, descending=True, stable=True)[:, :k]
         found = Ranking(places + self.first, scores.gather(1, places))
         items, values = (

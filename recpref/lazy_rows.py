@@ -26,8 +26,6 @@ class LazyAdam(torch.optim.Adam):
     def __init__(self, groups: list[dict[str, Any]], *, decoupled: bool, **options: Any):
         super().__init__(groups, **options)
         self.decoupled = decoupled
-        for group in self.param_groups:
-            group.update(decoupled_weight_decay=decoupled)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -40,10 +38,25 @@ class LazyAdam(torch.optim.Adam):
         for group, parameter, gradient in rows:
             self._update(parameter, gradient.coalesce(), group)
             parameter.grad = None  # torch's Adam refuses it
-        super().step()
+        decays = [group["weight_decay"] for group in self.param_groups]
+        try:
+            if self.decoupled:  # the Adam of torch 2.6 does not know of it
+                self._decay()
+            super().step()
+        finally:
+            for group, decay in zip(self.param_groups, decays, strict=True):
+                group["weight_decay"] = decay
         for _, parameter, gradient in rows:
             parameter.grad = gradient
         return loss
+
+    def _decay(self) -> None:
+        """The decay of what has a gradient everywhere, of which nothing is left for torch's step."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    parameter.mul_(1 - group["lr"] * group["weight_decay"])
+            group["weight_decay"] = 0.0
 
     def _update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         state = self.state[parameter]

@@ -18,6 +18,12 @@ def pytest_addoption(parser):
     parser.addoption("--golden-write", action="store_true", help="write new golden numbers (see tests/golden)")
 
 
+def pytest_collection_modifyitems(items):
+    """Files with what takes long begin first, so that no process is left alone with it at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture
 def unchecked() -> Iterator[None]:
     """Without the checks of types, as users run it."""

@@ -137,5 +137,13 @@ def test_one_process_is_a_whole_table(tmp_path: Path) -> None:
         shards = ItemShards(2, 1).load_whole(torch.tensor([[9.0], [0.0], [math.log(3)]]))
         assert float(shards.cross_entropy(torch.ones(1, 1), torch.tensor([2]))[0].detach()) == pytest.approx(math.log(4 / 3), abs=1e-6)
         assert shards.best(torch.ones(1, 1), 3).items.tolist() == [[2, 1, 0]]
+        with torch.autocast("cpu", dtype=torch.bfloat16):  # what a model makes under mixed precision
+            half = torch.ones(1, 1, dtype=torch.bfloat16, requires_grad=True)
+            loss = shards.cross_entropy(half, torch.tensor([2]))
+            best = shards.best(half.detach(), 3)
+        loss.sum().backward()
+        assert float(loss.detach()[0]) == pytest.approx(math.log(4 / 3), abs=1e-6)
+        assert float(half.grad[0, 0]) == pytest.approx(-math.log(3) / 4, abs=1e-2)
+        assert best.scores[0, 0] == pytest.approx(math.log(3), abs=1e-6)
     finally:
         dist.destroy_process_group()

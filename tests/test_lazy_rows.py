@@ -131,6 +131,26 @@ def test_the_gradients_are_those_of_the_whole_table() -> None:
     torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-5, atol=1e-9)
 
 
+@pytest.mark.parametrize("method", ["adamw", "adam"])
+def test_the_decay_of_dense_weights_is_not_left_to_torch(method: str) -> None:
+    """Adam of torch 2.6 has no decoupled decay, so torch's step is asked for none: the oracle is torch's AdamW."""
+    torch.manual_seed(0)
+    one, other = nn.Linear(4, 3), nn.Linear(4, 3)
+    other.load_state_dict(one.state_dict())
+    theirs = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[method](one.parameters(), lr=0.05, weight_decay=0.3)
+    ours = LazyAdam([{"params": list(other.parameters()), "weight_decay": 0.3}], decoupled=method == "adamw", lr=0.05)
+    for _ in range(5):
+        x = torch.randn(8, 4)
+        for layer, optimizer in ((one, theirs), (other, ours)):
+            optimizer.zero_grad()
+            layer(x).square().sum().backward()
+            optimizer.step()
+    (group,) = ours.param_groups
+    assert (group["weight_decay"], group.get("decoupled_weight_decay", False)) == (0.3, False)
+    torch.testing.assert_close(other.weight, one.weight, rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(other.bias, one.bias, rtol=1e-6, atol=1e-7)
+
+
 def test_a_gradient_of_all_rows_is_torchs_own_step() -> None:
     """Where a loss scores the whole catalogue, the table learns as ever."""
     weights = []

@@ -58,7 +58,7 @@ class AdaRetrieval(nn.Module):
         super().__init__()
         positive(n_rounds=n_rounds, per_round=per_round)
         if n_rounds * per_round > n_items:
-            fits = f"say model.per_round={max(1, n_items // n_rounds)} or less"
+            fits = f"say model.per_round={n_items // n_rounds} or less" if n_items >= n_rounds else f"say model.n_rounds={n_items} or less"
             raise ValueError(f"n_rounds={n_rounds} times per_round={per_round} are more than the {n_items} items there are; {fits}")
         if not loss_decay >= 0:
             raise ValueError(f"loss_decay={loss_decay} must not be negative")

@@ -105,7 +105,7 @@ class HSTU(nn.Module):
         x = self.input_dropout(self.positions(x * self.scale))
         reads = attention_mask(history.items, causal=True)
         assert reads is not None  # a causal mask is never trivial
-        mask = reads / reads.sum(3, keepdim=True)
+        mask = (reads / reads.sum(3, keepdim=True)).to(x.dtype)
         place = torch.arange(x.shape[1], device=x.device)
         distance, bucket = (place[:, None] - place).clamp(min=0), self.buckets(history.time)
         for layer in self.layers:

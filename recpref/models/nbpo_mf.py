@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from rich.progress import track
@@ -59,8 +60,8 @@ PUBLISHED = {
 class NBPOMF(nn.Module):
     """``flip`` is a constant flip probability in place of the learned one: the control (0 makes NBPO one of BPO's).
 
-    ``lr``, ``l2`` and ``l2_flip`` default to the paper's for the method. A training user has a vector of its own, whatever the history
-    says (``knows_users``); everybody else is folded in.
+    ``lr``, ``l2`` and ``l2_flip`` default to the paper's for the method. A user with training rows has a vector of its own, whatever the
+    history says (``knows_users``); everybody else is folded in.
 
     Raises: ValueError for sizes below 1, negative weights, or a flip probability outside [0, 1) or for a method that has none.
     """
@@ -136,6 +137,7 @@ class NBPOMF(nn.Module):
             if factor is not None:
                 getattr(self, name).copy_(factor.detach())
         self.items[PAD] = 0
+        self.users[torch.from_numpy(np.append(0, np.diff(train.offsets)) == 0)] = 0
 
     def _first(self) -> Factors:
         """Small positive scores; flips that are rare: U and V in [0, 1), P in [0, 5), Q in (-5, 0], over the root of the width."""
@@ -177,9 +179,9 @@ class NBPOMF(nn.Module):
         return _products(self.flip_users, self.flip_items, user, items).sigmoid()
 
     def state(self, history: History) -> Float[Tensor, "B D"]:
-        """A training user's vector; of nobody (number 0) the least-squares fit of 1 to the history and 0 to all, at equal weight."""
-        folded = history.user == 0
+        """A training user's vector; of all others the least-squares fit of 1 to the history and 0 to all, at equal weight."""
         states = self.users[history.user]
+        folded = ~states.any(1)  # nobody (number 0), or somebody of whom there was no training row
         return states.index_put((folded.nonzero()[:, 0],), self._folded(history.items[folded])) if bool(folded.any()) else states
 
     def _folded(self, items: Int[Tensor, "B L"]) -> Float[Tensor, "B D"]:

@@ -61,7 +61,7 @@ class SRGNN(nn.Module):
 
     def encode(self, x: Float[Tensor, "B L D"], history: History) -> Float[Tensor, "B L D"]:
         """The vector of the row, at each of its steps."""
-        graph, real = graph_of(history.items), (history.items != PAD)[:, :, None]
+        graph, real = graph_of(history.items, x.dtype), (history.items != PAD)[:, :, None]
         h_BND = node_means(self.dropout(x) * real, graph)
         for _ in range(self.n_steps):
             h_BND = self.propagate(h_BND, graph)
@@ -112,13 +112,13 @@ class SRGNN(nn.Module):
         return ["model.d_model=[64,128,256]", "model.n_steps=1..2", "optimizer.lr=3e-4..3e-3 log", "optimizer.weight_decay=1e-4..1e-1 log"]
 
 
-def graph_of(items: Int[Tensor, "B L"]) -> Graph:
+def graph_of(items: Int[Tensor, "B L"], dtype: torch.dtype = torch.float32) -> Graph:
     """The graph of each row: its distinct items are the nodes 1.. in the order of their ids, its steps the edges."""
     ordered, place = F.pad(items, (1, 0)).sort(dim=1, stable=True)  # padding is there in every row, and comes first
     number = F.pad((ordered[:, 1:] != ordered[:, :-1]).long().cumsum(1), (1, 0))
     node = torch.empty_like(number).scatter_(1, place, number)[:, 1:]
     n_nodes = int(number[:, -1].max()) + 1
-    edges = torch.zeros(len(items), n_nodes * n_nodes, device=items.device)
+    edges = torch.zeros(len(items), n_nodes * n_nodes, dtype=dtype, device=items.device)
     edges.scatter_(1, node[:, :-1] * n_nodes + node[:, 1:], 1.0)
     edges = edges.view(-1, n_nodes, n_nodes)
     edges[:, PAD] = 0  # what the first item was come to from is no item

@@ -80,8 +80,11 @@ class NBPO(nn.Module):
         for weight, h_MD in encodings(model, batch.history, where):
             flips = self.flip_logits(h_MD, user, candidates)
             if step.epoch < self.warmup_epochs:
-                flips = torch.full_like(flips, self.flips.prior)
-            total = total + weight * self.values(model, h_MD, flips, candidates).sum()
+                flips = self.flips.rest(user).expand_as(flips)
+            values = self.values(model, h_MD, flips, candidates)
+            if self.pull:
+                values = values + self.pull * (flips - self.flips.rest(user)).square().mean(1)
+            total = total + weight * values.sum()
             logs = logs or self.watched(flips.detach())
         return total, where.sum(), logs
 
@@ -96,8 +99,7 @@ class NBPO(nn.Module):
         scores = candidate_scores(h_MD, Source.of(model), candidates)
         kept = scores[:, 1:] > -torch.inf
         negative = unobserved(self.likelihood, scores[:, 1:].masked_fill(~kept, 0.0), flips[:, 1:])
-        losses = observed(self.likelihood, scores[:, 0], flips[:, 0]) + (negative * kept).sum(1) / kept.sum(1).clamp(min=1)
-        return losses + self.pull * (flips - self.flips.prior).square().mean(1) if self.pull else losses
+        return observed(self.likelihood, scores[:, 0], flips[:, 0]) + (negative * kept).sum(1) / kept.sum(1).clamp(min=1)
 
     def watched(self, flips: Float[Tensor, "M C"]) -> dict[str, float]:
         """What the log says of the flip probabilities of a batch."""

@@ -168,6 +168,17 @@ def test_strangers_are_folded_in_by_least_squares():
     torch.testing.assert_close(known, torch.stack([found[0], model.users[7]]))
 
 
+def test_who_had_no_training_row_is_folded_in_too():
+    """A user whose first row is after training: what was drawn for him at the start says nothing."""
+    torch.manual_seed(0)
+    model = mf(n_epochs=3)
+    late = 4
+    model.fit(DATA.where(DATA.user != late))
+    asked = torch.tensor([[2, 5, 5]])
+    torch.testing.assert_close(model.state(History(asked, torch.tensor([late]))), model.state(History(asked, torch.tensor([0]))))
+    assert (model.users[1:].any(1) == (torch.arange(1, len(model.users)) != late)).all()
+
+
 def test_divergence_is_an_error_that_says_what_to_try():
     with pytest.raises(FloatingPointError, match=r"try a smaller model.lr than 1e\+30"):
         mf(lr=1e30, n_epochs=3).fit(DATA)

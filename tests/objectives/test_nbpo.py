@@ -99,6 +99,21 @@ def test_the_head_holds_still_while_it_warms_up():
         assert (logs["flip_mean"] == pytest.approx(0.2)) is not learns
 
 
+def test_at_rest_the_true_odds_are_those_of_the_end_of_the_warm_up():
+    """With ``sampling`` the prior speaks of true odds: a head that has learned nothing says the same before and after, and nothing
+    pulls at it."""
+    sasrec, logs, losses = model(), [], []
+    for pull in (0.0, 2.0):
+        nbpo = objective(warmup_epochs=2, prior=0.2, likelihood="nbpo_o", by=("level", "sampling"), pull=pull)
+        for epoch in (1, 2):
+            total, _, said = nbpo(sasrec, BATCH, step(epoch))
+            logs.append(said["flip_mean"])
+            losses.append(float(total.detach()))
+    assert logs[0] != pytest.approx(0.2, abs=1e-3)
+    assert logs == [pytest.approx(logs[0])] * 4
+    assert losses == [pytest.approx(losses[0])] * 4
+
+
 def test_the_head_moves_no_encoder():
     """Its own terms reach the encoder through scores alone: with scores held, the encoder gets nothing."""
     nbpo = objective(by=("state",), prior=0.3)

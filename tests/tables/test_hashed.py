@@ -38,9 +38,21 @@ def test_rows_are_shared_evenly(n_items: int) -> None:
     n_rows = max(1, n_items // 4)
     table = Hashed(n_items, 4, False, n_rows=n_rows, n_hashes=3)
     for factor, shift in table.hashes:
-        places = (torch.arange(n_items + 1) * factor + shift) % (n_items + 1) % n_rows
+        places = (torch.arange(n_items + 1) * factor + shift) % table.n_permuted % n_rows
         counts = torch.bincount(places, minlength=n_rows)
-        assert counts.max() - counts.min() <= 1
+        assert counts.max() - counts.min() <= 1 + table.n_permuted - (n_items + 1)  # the numbers that are no item's
+
+
+@pytest.mark.parametrize(("n_items", "n_rows"), [(999, 100), (9999, 1000), (999, 300), (3416, 1139), (1000, 100), (11, 4)])
+def test_hashes_do_not_agree_with_each_other(n_items: int, n_rows: int) -> None:
+    """Whatever divides what: no two items have the same rows. Hashes modulo the number of items would all say i mod n_rows."""
+    table = Hashed(n_items, 4, False, n_rows=n_rows)
+    items = torch.arange(n_items + 1)
+    rows = torch.stack([(items * factor + shift) % table.n_permuted % n_rows for factor, shift in table.hashes], 1)
+    if n_items == 11:  # four rows have but sixteen pairs for twelve items
+        assert len(torch.unique(rows, dim=0)) > 4
+    else:
+        assert len(torch.unique(rows, dim=0)) > 0.99 * (n_items + 1)
 
 
 def test_with_a_row_each_it_is_a_whole_table() -> None:

@@ -38,8 +38,9 @@ class Cloze:
         crop: float = 0.0,
     ):
         for name, value in (("mask_ratio", mask_ratio), ("last_ratio", last_ratio), ("stride", stride), ("crop", crop)):
-            if not 0 <= value <= 1 or (value == 0 and name in ("mask_ratio", "stride")):
-                raise ValueError(f"examples.{name}={value} must be a share, at most 1 and not below 0")
+            some = name in ("mask_ratio", "stride")
+            if not 0 <= value <= 1 or (some and value == 0):
+                raise ValueError(f"examples.{name}={value} must be a share, at most 1 and {'above 0' if some else 'not below 0'}")
         self.mask_id, self.max_len = n_items + 1, max_len
         self.mask_ratio, self.last_ratio, self.stride, self.crop = mask_ratio, last_ratio, stride, crop
         self.one_place = last_ratio == 1
