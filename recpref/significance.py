@@ -52,7 +52,7 @@ def compared(first: Float[np.ndarray, " U"], second: Float[np.ndarray, " V"], *,
     rng = np.random.default_rng(seed)
     means = resampled_means(difference, resamples=resamples, rng=rng)
     low, high = np.quantile(means, [ALPHA / 2, 1 - ALPHA / 2])
-    deviation = float(difference.std(ddof=1)) if len(difference) > 1 else 0.0
+    deviation = float(difference.std(ddof=1)) if np.ptp(difference) else 0.0  # of equal numbers it may be a rounding error above 0
     mean = float(difference.mean())
     return Comparison(
         n_users=len(difference),
