@@ -1,7 +1,7 @@
 """Rows as multisets: is every row of some parts a row of the data, and none used more often than the data has it?
 
 Users whose rows agree in number and in the sum of 64-bit hashes have the same multiset of rows, so that only the others
-need be sorted. The hash is a round of SplitMix64's finaliser; two different multisets agree by chance, in some users of very many.
+need be sorted. The hash is one round of SplitMix64's finaliser: that two different multisets of a user agree has a negligible chance.
 """
 
 from __future__ import annotations
