@@ -68,7 +68,6 @@ class ItemShards(nn.Module):
 
     def cross_entropy(self, h_MD: Float[Tensor, "M D"], positive_M: Int[Tensor, " M"]) -> Float[Tensor, " M"]:
         """``-log softmax(h @ table.T + bias)[positive]`` over the whole catalogue, in the table's precision. Units: nats."""
-        h_MD = h_MD.to(self.weight.dtype)
         scores = (h_MD * self(positive_M)).sum(1)
         if self.bias is not None:
             scores = scores + self._looked_up(positive_M, self.bias[:, None])[:, 0]

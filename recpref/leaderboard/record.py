@@ -83,12 +83,9 @@ def found(place: Path) -> list[Path]:
     """
     if (place / FILE).is_file():
         return [place]
-    under = [file.parent for file in place.rglob(FILE)] if place.is_dir() else list(place.parent.glob(f"{place.name}-s*"))
-    runs = sorted(
-        path
-        for path in under
-        if not any(part.startswith(".") for part in path.relative_to(place if place.is_dir() else place.parent).parts)
-    )
+    root = place if place.is_dir() else place.parent
+    under = [file.parent for file in place.rglob(FILE)] if root == place else list(root.glob(f"{place.name}-s*"))
+    runs = sorted(path for path in under if not any(part.startswith(".") for part in path.relative_to(root).parts))
     if not runs:
         raise FileNotFoundError(f"no run is at or under {place}")
     return runs

@@ -76,14 +76,15 @@ class NBPO(nn.Module):
         where = batch.targets != PAD
         user = batch.history.user[positives(batch)[1]]
         candidates = self.sampler(batch, step.rng)
+        rest = self.flips.rest(user)
         total, logs = torch.zeros((), device=user.device), dict[str, float]()
         for weight, h_MD in encodings(model, batch.history, where):
             flips = self.flip_logits(h_MD, user, candidates)
             if step.epoch < self.warmup_epochs:
-                flips = self.flips.rest(user).expand_as(flips)
+                flips = rest.expand_as(flips)
             values = self.values(model, h_MD, flips, candidates)
             if self.pull:
-                values = values + self.pull * (flips - self.flips.rest(user)).square().mean(1)
+                values = values + self.pull * (flips - rest).square().mean(1)
             total = total + weight * values.sum()
             logs = logs or self.watched(flips.detach())
         return total, where.sum(), logs
