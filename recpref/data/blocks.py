@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import torch
 
-BLOCK = 1 << 15  # rows at a time: what fits into a core's cache
+BLOCK = 1 << 17  # rows at a time: few enough for a cache, many enough that no thread waits for the interpreter
 
 Part = TypeVar("Part")
 
