@@ -29,7 +29,7 @@ BASE = (
     "sampler=uniform", "sampler.n_negatives=4", "sampler.exclude_history=true", "loader.batch_size=64", "optimizer.lr=3e-3",
     "optimizer.average=0", "examples.crop=0", "trainer.max_epochs=60", "stopping.every=3", "stopping.patience=4", "logger=csv",
 )  # fmt: skip
-SLOW = ("optimizer.lr=1e-2", "trainer.max_epochs=150", "stopping.patience=8")  # what BCE, whose positives weigh a fifth, needs to converge
+SLOW = ("trainer.max_epochs=300", "stopping.patience=24")  # what BCE and gBCE, whose positives weigh a fifth and less, need to leave the start
 NBPO = ("objective=nbpo",)
 VARIANTS = {
     "BCE": ("loss=bce", *SLOW),

@@ -34,15 +34,15 @@ def gains(place: pd.DataFrame, variant: str, column: str) -> pd.Series:
 
 def table(rows: pd.DataFrame) -> str:
     """Markdown: a row for each world and variant."""
-    lines = ["| world | variant | " + " | ".join(COLUMNS) + " | posterior over best constant |", "|---" * (len(COLUMNS) + 3) + "|"]
+    lines = ["| world | variant | seeds | " + " | ".join(COLUMNS) + " | posterior over best constant |", "|---" * (len(COLUMNS) + 4) + "|"]
     for (by, share), place in rows.groupby(["by", "share"], sort=False):
         if not place.variant.str.startswith(CONSTANT).any():
             continue  # not far enough yet
         for variant, some in place.groupby("variant", sort=False):
             cells = [_cell(*interval(some[column])) for column in COLUMNS]
             gain = interval(gains(place, str(variant), "ndcg_posterior"))
-            lines.append(f"| {by} {share} | {variant} | " + " | ".join(cells) + f" | {gain[0]:+.4f} ± {gain[1]:.4f} |")
-    return "\n".join([*lines, "", f"{rows.seed.nunique()} seeds; mean ± half of the 95 % interval.", ""])
+            lines.append(f"| {by} {share} | {variant} | {len(some)} | " + " | ".join(cells) + f" | {gain[0]:+.4f} ± {gain[1]:.4f} |")
+    return "\n".join([*lines, "", "Mean ± half of the 95 % interval over seeds.", ""])
 
 
 def _cell(mean: float, half: float) -> str:
