@@ -26,14 +26,14 @@ from recpref.data.splits.hidden import Hidden
 WORLDS = [("popularity", 0.4), ("user", 0.4), ("random", 0.4), ("random", 0.0), ("popularity", 0.2), ("user", 0.2), ("random", 0.2)]
 BASE = (
     "model=sasrec", "model.d_model=32", "model.n_layers=1", "model.n_heads=1", "model.d_ff=32", "model.max_len=80", "model.dropout=0.2",
-    "sampler=uniform", "sampler.n_negatives=4", "sampler.exclude_history=true", "loader.batch_size=64", "optimizer.lr=3e-3",
-    "optimizer.average=0", "examples.crop=0", "trainer.max_epochs=60", "stopping.every=3", "stopping.patience=4", "logger=csv",
+    "sampler=uniform", "sampler.n_negatives=4", "sampler.exclude_history=true", "loader.batch_size=64", "optimizer.lr=1e-3",
+    "optimizer.average=0", "examples.crop=0", "trainer.max_epochs=300", "stopping.every=3", "stopping.patience=8", "logger=csv",
 )  # fmt: skip
-SLOW = ("trainer.max_epochs=300", "stopping.patience=24")  # what BCE and gBCE, whose positives weigh a fifth and less, need to leave the start
+SLOW = ("stopping.patience=24",)  # BCE's and gBCE's positives weigh a fifth and less: they stay where they begin for long
 NBPO = ("objective=nbpo",)
 VARIANTS = {
     "BCE": ("loss=bce", *SLOW),
-    "gBCE": ("loss=gbce", "loss.t=0.75", *SLOW),
+    "gBCE": ("loss=gbce", "loss.t=0.75", "optimizer.lr=3e-3", *SLOW),
     "BPO": ("loss=bpo",),
     **{f"constant {c}": (*NBPO, "objective.by=[]", f"objective.prior={c}") for c in (0.1, 0.25, 0.5)},
     "learned": (*NBPO, "objective.likelihood=nbpo_e", "objective.by=[level,item,user]", "objective.prior=0.1"),
