@@ -5,6 +5,7 @@ Of several processes the first one writes; the others know the place, and go on 
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from recpref.processes import first, restarted, wait, wait_for
 OWNER = "process"
 LEAST = 64 * 2**20  # bytes that the smallest run, its logs and its saved state may need
 STATE = "training.ckpt"
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)  # not ours, read-only, or a file where a folder belongs
 
 
 def place_of(path: Path) -> Path:
@@ -90,7 +92,9 @@ def _claim(place: Path, path: Path, resume: bool) -> None:
         _refuse_full_disk(place, path)
         if resume and not (place / STATE).is_file():
             _take_up(path, place)
-    except PermissionError as error:
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
         raise PermissionError(f"{path.parent} cannot be written to; say out=FOLDER for another place") from error
 
 

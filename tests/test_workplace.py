@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -77,6 +79,22 @@ def test_a_read_only_folder_is_refused(tmp_path):
     with pytest.raises(PermissionError, match="say out=FOLDER"), workplace(tmp_path / "model" / "run"):
         pass
     tmp_path.chmod(0o700)
+
+
+def test_a_read_only_file_system_is_refused(tmp_path, monkeypatch):
+    def refuse(self, *_, **__):
+        raise OSError(errno.EROFS, "Read-only file system", str(self))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(PermissionError, match="say out=FOLDER"), workplace(tmp_path / "model" / "run"):
+        pass
+
+
+def test_a_file_where_the_folder_belongs_is_refused(tmp_path):
+    (tmp_path / "model").write_text("content")
+    with pytest.raises(PermissionError, match="say out=FOLDER"), workplace(tmp_path / "model" / "run"):
+        pass
+    assert (tmp_path / "model").read_text() == "content"
 
 
 def test_a_full_disk_is_refused_before_anything_is_trained(tmp_path, monkeypatch):
