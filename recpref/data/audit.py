@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recpref.data.blocks import BLOCK, each
+from recpref.data.blocks import each, edges
 from recpref.data.heldout import Split
 from recpref.data.interactions import Interactions
 from recpref.data.multiset import Tally, among, excesses, tally
@@ -117,7 +117,7 @@ def _sorted(rows: Interactions) -> bool:
         time = rows.time[one : other + 1]
         return bool((later | ((user[1:] == user[:-1]) & (time[1:] >= time[:-1]))).all())
 
-    return all(each([*range(0, len(rows), BLOCK), len(rows)], ordered))
+    return all(each(edges(len(rows)), ordered))
 
 
 def _reused(split: Split, data: Interactions) -> list[str]:
@@ -180,7 +180,7 @@ def _later_share(split: Split) -> float | None:
     if train is None or test is None or not len(test) or split.train.clock != "seconds":
         return None
     moment = np.median(test)
-    later = each([*range(0, len(train), BLOCK), len(train)], lambda one, other: np.count_nonzero(train[one:other] > moment))
+    later = each(edges(len(train)), lambda one, other: np.count_nonzero(train[one:other] > moment))
     return sum(later) / len(train) if len(train) else 0.0
 
 

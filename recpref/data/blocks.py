@@ -13,12 +13,17 @@ BLOCK = 1 << 17  # rows at a time: few enough for a cache, many enough that no t
 
 Part = TypeVar("Part")
 
-__all__ = ["BLOCK", "each"]
+__all__ = ["BLOCK", "each", "edges"]
 
 
-def each(edges: Sequence[int], work: Callable[[int, int], Part]) -> list[Part]:
-    """``work(one, other)`` for every two neighbours of ``edges``, in this order. Each thread takes a run of neighbours."""
-    blocks, threads = list(pairwise(edges)), torch.get_num_threads()
+def edges(n: int) -> list[int]:
+    """Where the blocks of ``n`` rows begin, and where the last one ends."""
+    return [*range(0, n, BLOCK), n]
+
+
+def each(bounds: Sequence[int], work: Callable[[int, int], Part]) -> list[Part]:
+    """``work(one, other)`` for every two neighbours of ``bounds``, in this order. Each thread takes a run of neighbours."""
+    blocks, threads = list(pairwise(bounds)), torch.get_num_threads()
     share = -(-len(blocks) // threads)
     if threads == 1 or share <= 1:
         return [work(*block) for block in blocks]

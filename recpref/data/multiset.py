@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int64, UInt64
 
-from recpref.data.blocks import BLOCK, each
+from recpref.data.blocks import BLOCK, each, edges
 from recpref.data.interactions import Interactions
 
 SLOTS = 32
@@ -114,7 +114,7 @@ def among(user: Int64[np.ndarray, " m"], item: Int64[np.ndarray, " m"], data: In
         maybe = may_be(u, i)
         return u[maybe] * width + i[maybe]
 
-    found = each([*range(0, len(data), BLOCK), len(data)], through)
+    found = each(edges(len(data)), through)
     pairs, known = user * width + item, np.sort(np.concatenate([np.full(1, -1), *found]))
     return np.asarray(known[np.searchsorted(known, pairs, side="right") - 1] == pairs)
 
