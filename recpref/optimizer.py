@@ -65,11 +65,7 @@ class Optimizer:
 
         Raises: ValueError for ``sparse`` where there is no table to be read row by row.
         """
-        tables = tables_of(module)
-        if self.sparse and not tables:
-            raise ValueError("optimizer.sparse=true needs a model with a whole table of items that it reads row by row, such as sasrec")
-        for table in tables:
-            table.sparse = self.sparse
+        self.mark(module)
         own: list[Group] = [group for part in module.modules() if callable(groups := getattr(part, "groups", None)) for group in groups()]
         theirs = {id(p) for group in own for p in group.parameters}
         parameters = [p for p in module.parameters() if p.requires_grad and id(p) not in theirs]
@@ -86,6 +82,17 @@ class Optimizer:
             kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[self.method]
             optimizer = kind(groups, **course, fused=fused)
         return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.factor(step, n_steps))
+
+    def mark(self, module: nn.Module) -> None:
+        """Says of every table of items whether its gradients are of rows. Several processes must know before they wrap the model.
+
+        Raises: ValueError for ``sparse`` where there is no table to be read row by row.
+        """
+        tables = tables_of(module)
+        if self.sparse and not tables:
+            raise ValueError("optimizer.sparse=true needs a model with a whole table of items that it reads row by row, such as sasrec")
+        for table in tables:
+            table.sparse = self.sparse
 
     def averaged(self, model: nn.Module) -> AveragedModel | None:
         """The moving average of ``model``, where one was asked for. It follows closely at first: decay (n + 1) / (n + 10)."""

@@ -48,6 +48,7 @@ class Training(pl.LightningModule):
             self.objective = objective  # its parameters train, too
         else:
             self.__dict__["objective"] = objective
+        optimizer.mark(self)
         self.losses: list[dict[str, float]] = []
         self.validations: list[dict[str, float]] = []
         self.began, self.before = time.perf_counter(), 0.0
