@@ -19,14 +19,14 @@ from recpref.callbacks import Stopping
 from recpref.data.batches import Loader
 from recpref.data.cards import open_data
 from recpref.evaluation import Evaluation
+from recpref.idle import idle
 from recpref.optimizer import Optimizer
 from recpref.overrides import chosen
 from recpref.plan import DataPart, Part, Plan
+from recpref.recipes import DEFAULTS, KINDS, recipe_of, still_meant, wraps
 from recpref.suggest import unknown
 from recpref.trackers import chosen_trackers
 
-KINDS = ("split", "model", "examples", "objective", "loss", "sampler")
-DEFAULTS = {"split": "leave_one_out", "examples": "next_item", "objective": "score", "loss": "cross_entropy", "sampler": "catalogue"}
 PLAIN: dict[str, Any] = {
     "seed": 1,
     "recipe": "default",
@@ -77,8 +77,8 @@ def fixed_sections() -> dict[str, Callable[..., Any]]:
     }
 
 
-def compose(overrides: Iterable[str]) -> Plan:
-    """The complete plan of an experiment.
+def compose(overrides: Iterable[str], *, strict: bool = True) -> Plan:
+    """The complete plan of an experiment. ``strict``: what the user said must say something to it (see ``idle``).
 
     Raises: ValueError for an unknown name, a wrong type or value, each with the nearest and the legal choices.
     """
@@ -90,12 +90,14 @@ def compose(overrides: Iterable[str]) -> Plan:
         raise ValueError(f"no model was named; say model=NAME, one of {', '.join(components.names('model'))}")
     model = components.find("model", user["model"])
     recipe = recipe_of(model, general_options(user)["recipe"], user)
-    pairs = {**DEFAULTS, **_still_meant(recipe, user), **user}
+    pairs = {**DEFAULTS, **still_meant(recipe, user), **user}
     general = general_options(pairs)
     kinds = (*KINDS, *(["base"] if wraps(model) else []), *(["table"] if "table" in pairs else []))
     found = {kind: components.find(kind, pairs[kind]) for kind in kinds}
     sections = {**found, **fixed_sections()}
     _check_keys(pairs, sections)
+    for why in idle(user, pairs).values() if strict else ():
+        raise ValueError(why)
     content = _composed(sections, {key: value for key, value in pairs.items() if key not in (*kinds, "data", *PLAIN)})
     for name, component in sections.items():
         components.check(component, content[name], name)
@@ -107,39 +109,20 @@ def compose(overrides: Iterable[str]) -> Plan:
         return replace(plan, before=replace(plan, start="none", refit=False))
     if plan.start == BASE and plan.base is None:
         raise ValueError(f"start={BASE} trains what a model wraps, and model={plan.model.name} wraps nothing; say none, or a run's folder")
-    return replace(plan, before=compose(before(user, pairs))) if plan.start == BASE else plan
+    return replace(plan, before=compose(before(user, pairs), strict=False)) if plan.start == BASE else plan
 
 
-def wraps(model: Callable[..., Any]) -> bool:
-    """Whether a model is built around another one, which ``base=NAME`` chooses."""
-    return "base" in components.facts_of(model)
-
-
-def recipe_of(model: Callable[..., Any], variant: str, user: dict[str, Any]) -> dict[str, Any]:
-    """The overrides of a model's recipe. That of a base's shape belongs to them.
-
-    Raises: ValueError for a base that is none.
-    """
-    recipe = getattr(model, "recipe", None)
-    if recipe is None or not wraps(model):
-        return chosen(recipe(variant) if recipe else [])
-    name = base_name(model, user)
-    base = components.find("base", name)
-    if wraps(base) or not hasattr(base, "reads"):
-        why = "wraps a base itself" if wraps(base) else "does not encode a history step by step"
-        raise ValueError(f"base={name} cannot be wrapped, because it {why}; say one of {', '.join(_bases())}")
-    shape = {key: value for key, value in recipe_of(base, variant, {}).items() if key.startswith("model.")}
-    return {key.replace("model", "base", 1): value for key, value in shape.items()} | chosen(recipe(variant, base))
-
-
-def base_name(model: Any, user: dict[str, Any]) -> str:
-    """The base that the user chose, or else the recipe."""
-    return str(user.get("base") or chosen(model.recipe()).get("base"))
-
-
-def _bases() -> list[str]:
-    found = {name: components.find("base", name) for name in components.names("base")}
-    return [name for name, model in found.items() if hasattr(model, "reads") and not wraps(model)]
+def heeded(overrides: Iterable[str], own: Iterable[str]) -> list[str]:
+    """The overrides without those that say nothing to the model they name: what a suite says of all models holds for those that it says
+    something to. Those of ``own``, which are of this model alone, all stay; so do all where something is wrong with them."""
+    overrides = list(overrides)
+    user = chosen(overrides)
+    try:
+        plan = compose(overrides, strict=False)
+    except ValueError:
+        return overrides  # composing them again will say what is wrong
+    nothing = idle(user.keys() - chosen(own).keys(), {**user, "model": plan.model.name, "objective": plan.objective.name})
+    return [override for override in overrides if override.partition("=")[0].strip() not in nothing]
 
 
 def before(user: dict[str, Any], pairs: dict[str, Any]) -> list[str]:
@@ -192,12 +175,6 @@ def _start(text: str) -> str:
     if text in ("", "null"):
         raise ValueError(f"start={text} must be none, {BASE}, or the folder of a run, such as start=runs/...")
     return text
-
-
-def _still_meant(recipe: dict[str, Any], user: dict[str, Any]) -> dict[str, Any]:
-    """The recipe without options of a component in whose place the user put another."""
-    replaced = {kind for kind in KINDS if kind in user and user[kind] != recipe.get(kind, DEFAULTS.get(kind))} - {"model"}
-    return {key: value for key, value in recipe.items() if key.partition(".")[0] not in replaced}
 
 
 def options(name: str, component: Callable[..., Any]) -> dict[str, Any]:

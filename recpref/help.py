@@ -8,8 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from recpref import components
-from recpref.composition import DEFAULTS, KINDS, OPTIONAL, PLAIN, base_name, chosen, fixed_sections, options, wraps
+from recpref.composition import OPTIONAL, PLAIN, chosen, fixed_sections, options
 from recpref.data import cards
+from recpref.idle import TRAINING
+from recpref.recipes import DEFAULTS, KINDS, base_name, wraps
 
 USAGE = """python -m recpref.train model=NAME data=NAME [key=value ...]     train, evaluate, save
 
@@ -41,7 +43,8 @@ def overview(overrides: list[str]) -> None:
     if model is not None and wraps(model):
         named |= {"base": components.find("base", base_name(model, chosen(overrides)))}
     for section, component in {**models, **named, **fixed_sections()}.items():
-        _print_options(section, component)
+        if section not in TRAINING or not hasattr(model, "fit"):
+            _print_options(section, component)
 
 
 def _default(kind: str) -> str:

@@ -38,6 +38,8 @@ LAYERS = [
     },
     {"source"},
     {
+        "recipes",
+        "idle",
         "composition",
         "run",
         "arrow_batches",

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recpref import composition
-from recpref.composition import DEFAULTS, KINDS, chosen
+from recpref.composition import chosen
+from recpref.recipes import DEFAULTS, KINDS
 
 RECIPE = """
 class Thing:
@@ -259,8 +260,8 @@ def test_a_digest_stands_for_the_experiment_and_its_data() -> None:
 
 def test_a_default_said_aloud_is_the_same_experiment() -> None:
     """Saying what holds anyway changes nothing."""
-    silent = compose(["model=popular"])
-    assert compose(["model=popular", "optimizer.lr=0.001", "loss=cross_entropy", "examples=next_item"]) == silent
+    silent = compose(["model=fmlprec"])
+    assert compose(["model=fmlprec", "optimizer.beta2=0.999", "loss=cross_entropy", "split=leave_one_out"]) == silent
 
 
 # ------------------------------------------------------------------------------------------------- bases and stages

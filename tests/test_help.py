@@ -9,12 +9,13 @@ import pytest
 
 from recpref import components, console
 from recpref.callbacks import Stopping
-from recpref.composition import KINDS, PLAIN, TRAINER, compose
+from recpref.composition import PLAIN, TRAINER, compose
 from recpref.data import cards
 from recpref.data.batches import Loader
 from recpref.evaluation import Evaluation
 from recpref.help import overview
 from recpref.optimizer import Optimizer
+from recpref.recipes import KINDS, recipe_of
 from recpref.train import train
 
 
@@ -71,11 +72,18 @@ def test_the_options_of_a_named_model(capsys: pytest.CaptureFixture[str], model:
 
 def test_options_that_are_listed_can_be_set(capsys: pytest.CaptureFixture[str]) -> None:
     """Every listed line is a legal override: what --help shows is what compose takes."""
-    text = shown(capsys, "model=popular")  # which has no recipe
-    listed = re.findall(r"^    (\w+\.\w+=.*)$", text, re.MULTILINE)
-    assert len(listed) > 30
-    plain = [line.replace("(", "[").replace(")", "]").replace(",]", "]") for line in listed]
-    assert compose(["model=popular", *plain]) == compose(["model=popular"])
+    for model, least in (("gru4rec", 60), ("popular", 15)):
+        text = shown(capsys, f"model={model}")
+        listed = re.findall(r"^    (\w+\.\w+=.*)$", text, re.MULTILINE)
+        assert len(listed) > least
+        own = recipe_of(components.find("model", model), "default", {})  # which may say otherwise
+        plain = [line.replace("(", "[").replace(")", "]").replace(",]", "]") for line in listed if line.partition("=")[0] not in own]
+        assert compose([f"model={model}", *plain]) == compose([f"model={model}"])
+
+
+def test_a_model_that_counts_has_no_options_of_training(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "optimizer.lr" not in shown(capsys, "model=ease")
+    assert "optimizer.lr" in shown(capsys, "model=sasrec")
 
 
 def test_the_examples_of_the_usage_compose(capsys: pytest.CaptureFixture[str]) -> None:

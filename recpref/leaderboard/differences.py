@@ -7,9 +7,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from recpref.composition import BASE, DEFAULTS, OPTIONAL, SELF, compose
+from recpref.composition import BASE, OPTIONAL, SELF, compose
 from recpref.data import cards
 from recpref.plan import Part, Plan
+from recpref.recipes import DEFAULTS
 
 LIMITS = ("max_steps", "max_time", "limit_train_batches", "overfit_batches", "fast_dev_run")  # of the trainer; unset by default
 OF_SOME = ("base", *OPTIONAL)  # components that not every plan has
@@ -20,7 +21,7 @@ NO_RESULT = ("save_seconds",)  # how often a state is saved changes no result
 @lru_cache
 def usual(model: str, recipe: str, kinds: tuple[str, ...] = ()) -> Plan:
     """The plan that nobody has changed, but for the components named in ``kinds``."""
-    return compose([f"model={model}", f"recipe={recipe}", *kinds])
+    return compose([f"model={model}", f"recipe={recipe}", *kinds], strict=False)
 
 
 def differences(plan: Plan, data_digest: str) -> list[str]:
@@ -57,7 +58,7 @@ def _start(plan: Plan, data_digest: str, said: list[str]) -> list[str]:
     for start in (BASE, SELF) if ":" not in "".join(said) else ():
         if start == BASE and plan.base is None:
             continue
-        before = compose([f"model={plan.model.name}", *said, f"start={start}"]).before
+        before = compose([f"model={plan.model.name}", *said, f"start={start}"], strict=False).before
         assert before is not None
         before = before.on(plan.data.name, frame=plan.data.frame, **plan.data.options)
         if Path(plan.start).name == f"{before.digest(data_digest)}-s{plan.seed}":

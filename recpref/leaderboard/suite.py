@@ -86,6 +86,8 @@ class Suite:
 
         Raises: ValueError for overrides that the suite says itself.
         """
+        from recpref.composition import heeded  # Lightning takes two seconds to import
+
         users = tuple(overrides)
         for key in chosen(users):
             if key in TAKEN:
@@ -94,7 +96,8 @@ class Suite:
         for data in self.data:
             for grid in self.grids:
                 for model in (grid.models or list(self.models)) if data in (grid.data or self.data) else ():
-                    own = (*self.overrides, *self.data[data], *grid.overrides, *self.models[model], *users)
+                    every = (*self.overrides, *self.data[data], *grid.overrides, *self.models[model], *users)
+                    own = heeded(every, self.models[model])  # epochs, say, are for the models that have some
                     yield from (Experiment(model, data, grid.title, seed, (*own, f"seed={seed}")) for seed in self.seeds)
 
 
