@@ -127,10 +127,10 @@ def _conclude(suite: Suite, done: list[Job], board: Board) -> None:
 
 def _print_rows(title: str, rows: list[Row]) -> None:
     from recpref.leaderboard.standing import together
-    from recpref.leaderboard.tables import with_interval
+    from recpref.leaderboard.tables import shown_of, with_interval
 
     for data, group in together(rows):
-        metrics = [f"{name}@{group[0].headline.partition('@')[2]}" for name in ("hr", "ndcg")]
+        metrics = shown_of(group)
         lines = [
             [
                 row.label,
@@ -187,8 +187,8 @@ def report(words: list[str]) -> None:
 def compare(words: list[str]) -> None:
     """Two runs over the same users. Raises: ValueError where they do not compare; FileNotFoundError where there is no run."""
     from recpref.leaderboard.record import found
-    from recpref.leaderboard.rows import rows_of
-    from recpref.leaderboard.standing import between, comparable
+    from recpref.leaderboard.rows import headline_of, rows_of
+    from recpref.leaderboard.standing import between
     from recpref.significance import winner
 
     places, options = _split(words, ("metric",), "compare RUN RUN [metric=ndcg@10]")
@@ -201,17 +201,20 @@ def compare(words: list[str]) -> None:
             raise ValueError(f"{place} holds {len(rows)} different experiments; name one, such as {rows[0].paths[0]}")
         pair += rows
     first, second = pair
-    if comparable(first) != comparable(second):
-        told = " and ".join(f"{row.data} ({row.data_digest[:8]}), {row.protocol}" for row in pair)
+    if (first.data_digest, first.measured) != (second.data_digest, second.measured):
+        told = " and ".join(f"{row.data} ({row.data_digest[:8]}), {row.measured}" for row in pair)
         raise ValueError(f"the runs do not compare: they were measured on {told}")
-    metric = options.get("metric", first.headline)
+    metric = options.get("metric", headline_of(pair))
     for row in pair:
         if metric not in row.means:
             raise ValueError(unknown("metric", metric, row.means))
     comparison = between(first.paths, second.paths, metric)
     who, why = winner(comparison, seeds=(first.by_seed[metric], second.by_seed[metric]))
     _print_comparison(first, second, metric, comparison)
-    verdict = {"first": f"{first.label} is better", "second": f"{second.label} is better", "neither": "no winner"}
+    for place, row in (("first", first), ("second", second)):
+        print(f"{place}: {' '.join([row.label, *row.options])} in {', '.join(map(str, row.paths))}")
+    names = ("the first", "the second") if first.label == second.label else (first.label, second.label)
+    verdict = {"first": f"{names[0]} is better", "second": f"{names[1]} is better", "neither": "no winner"}
     print(f"{verdict[who]}: {why}")
 
 
@@ -229,7 +232,7 @@ def _print_comparison(first: Row, second: Row, metric: str, c: Comparison) -> No
         ["effect (Cohen's d of pairs)", f"{c.effect:+.3f}"],
         ["smallest detectable difference", f"{c.detectable:.4f}"],
     ]
-    console.table(f"{metric.upper()} on {first.data}, {first.protocol}, {c.n_users:,} users", ["what", "value"], rows)
+    console.table(f"{metric.upper()} on {first.data}, {first.measured}, {c.n_users:,} users", ["what", "value"], rows)
 
 
 def _split(words: list[str], known: tuple[str, ...], usage: str) -> tuple[list[str], dict[str, str]]:

@@ -11,7 +11,7 @@ from recpref.leaderboard.claims import Claim, claimed
 from recpref.leaderboard.jobs import Job
 from recpref.leaderboard.page import Story, lacking, page
 from recpref.leaderboard.rows import Row, rows_of
-from recpref.leaderboard.standing import with_standings
+from recpref.leaderboard.standing import told_apart, with_standings
 from recpref.leaderboard.suite import Suite
 from recpref.leaderboard.tables import replacing, write, write_failures
 
@@ -57,12 +57,12 @@ class Board:
         return rows
 
     def finished(self, rows: Sequence[Row]) -> list[Row]:
-        """Rows with the papers' claims and with where they stand."""
+        """Rows with the papers' claims, with where they stand, and with labels that tell them apart."""
         with_claims = [
             replace(row, claims=claimed(row.plan, row.sizes, row.means, self.claims, first=row.headline)) if self.claims else row
             for row in rows
         ]
-        return with_standings(with_claims)
+        return with_standings(told_apart(with_claims))
 
 
 def _claims() -> tuple[list[Claim], list[str]]:

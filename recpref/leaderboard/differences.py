@@ -9,6 +9,7 @@ from typing import Any
 
 from recpref.composition import BASE, OPTIONAL, SELF, compose
 from recpref.data import cards
+from recpref.idle import idle
 from recpref.plan import Part, Plan
 from recpref.recipes import DEFAULTS
 
@@ -89,6 +90,15 @@ def of_data(plan: Plan) -> list[str]:
         f"data={plan.data.name}",
         *(f"data.{key}={_text(value)}" for key, value in changed.items() if own is None or key not in guessed),
     ]
+
+
+def taught_by(plan: Plan) -> dict[str, str]:
+    """The objective of a plan, and the loss and sampler where it takes them. Of parts that are not ours it is not known: all are named."""
+    names = {kind: getattr(plan, kind).name for kind in ("objective", "loss", "sampler")}
+    if ":" in "".join((plan.model.name, *names.values())):
+        return names
+    nothing = idle(("loss", "sampler"), {"model": plan.model.name, **names})
+    return {kind: name for kind, name in names.items() if kind not in nothing}
 
 
 def command(plan: Plan, data_digest: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from recpref.leaderboard.rows import Row, recorded_once
+from recpref.leaderboard.rows import Row, headline_of, recorded_once
 from recpref.leaderboard.suite import Curve
 
 COLOURS = ("#4c78a8", "#f58518", "#54a24b", "#e45756", "#72b7b2", "#b279a2", "#9d755d", "#eeca3b", "#ff9da6", "#8c8c8c")
@@ -34,7 +34,7 @@ class Figure:
 
 def figures(rows: Sequence[Row], curves: Sequence[Curve] = ()) -> list[Figure]:
     """All figures of rows that share data and protocol; those without anything to show are left out."""
-    metric = rows[0].headline
+    metric = headline_of(rows)
     made = [
         cost(rows, metric),
         training(rows),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,10 @@ import pandas as pd
 from recpref.plan import FILE, Plan, Written, read
 
 NEEDED = (FILE, "metrics.json", "environment.json", "per_user.parquet")
+SPREAD = ("hr", "ndcg", "recall", "mrr", "map", "f1", "precision")  # metrics with a value a user, and so with an interval
+MEASURED = ("train/seconds", "train/parameters")  # of every run, whatever it is
+NUMBERS = ("threads", "peak_memory_mib", "seconds_per_1000")  # of an environment
+CLOSE = 1e-6  # a mean over users was taken of the very values that are kept
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class Record:
         try:
             return pd.read_parquet(file).set_index("user")
         except (OSError, ValueError, KeyError) as error:  # pyarrow's errors are such
-            raise ValueError(f"{file} is damaged: {_line(error)}") from error
+            raise ValueError(f"{file} is damaged: {_line(error)}; {_remedy(self.path)}") from error
 
     @cached_property
     def curve(self) -> pd.DataFrame:
@@ -63,17 +68,52 @@ def recorded(path: Path) -> Record:
     missing = [name for name in NEEDED if not (path / name).is_file()]
     if missing:
         raise ValueError(f"{path} is damaged: it lacks {', '.join(missing)}; remove it and it will be made anew")
-    contents = []
-    for name in ("metrics.json", "environment.json"):
-        try:
-            contents.append(json.loads((path / name).read_text()))
-        except ValueError as error:
-            raise ValueError(f"{path / name} is damaged: {_line(error)}; remove {path} and it will be made anew") from error
-        if not isinstance(contents[-1], dict):
-            raise ValueError(f"{path / name} is damaged: it holds no table of names and values; remove {path} and it will be made anew")
-    record = Record(path, read(path / FILE), *contents)
-    _ = record.per_user  # damage is found now, not when the table is made
+    written = read(path / FILE)
+    metrics, environment = _table(path / "metrics.json"), _table(path / "environment.json")
+    _refuse_text(path / "metrics.json", metrics)
+    _refuse_text(path / "environment.json", {name: environment.get(name) for name in NUMBERS})
+    if absent := [name for name in MEASURED if name not in metrics]:
+        raise ValueError(f"{path / 'metrics.json'} is damaged: it lacks {', '.join(absent)}; {_remedy(path)}")
+    record = Record(path, written, metrics, environment)
+    _refuse_other_users(record)  # damage is found now, not when the table is made
     return record
+
+
+def _table(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text())
+    except ValueError as error:
+        raise ValueError(f"{file} is damaged: {_line(error)}; {_remedy(file.parent)}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{file} is damaged: it holds no table of names and values; {_remedy(file.parent)}")
+    return content
+
+
+def _refuse_text(file: Path, values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        if not isinstance(value, int | float | None):
+            raise ValueError(f"{file} is damaged: {name} is {value!r}, and no number; {_remedy(file.parent)}")
+
+
+def _refuse_other_users(record: Record) -> None:
+    """Means of metrics must be those of the users' values: rows or values that were lost would count as a result."""
+    file = record.path / "per_user.parquet"
+    for name, mean in record.metrics.items():
+        metric = name.removeprefix("test/")
+        if metric == name or metric.partition("@")[0] not in SPREAD or mean is None:
+            continue
+        if metric not in record.per_user:
+            raise ValueError(f"{file} is damaged: it has no column {metric}; {_remedy(record.path)}")
+        values = record.per_user[metric]
+        if not pd.api.types.is_numeric_dtype(values) or values.isna().any():
+            raise ValueError(f"{file} is damaged: {metric} is not a number for every user; {_remedy(record.path)}")
+        if len(values) and not math.isclose(float(values.mean()), mean, rel_tol=0, abs_tol=CLOSE):
+            told = f"its users' mean {metric} is {values.mean():.6f}, and metrics.json says {mean:.6f}"
+            raise ValueError(f"{file} is damaged: {told}; {_remedy(record.path)}")
+
+
+def _remedy(path: Path) -> str:
+    return f"remove {path} and it will be made anew"
 
 
 def found(place: Path) -> list[Path]:

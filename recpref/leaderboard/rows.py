@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -13,11 +14,10 @@ import pandas as pd
 
 from recpref.leaderboard import differences
 from recpref.leaderboard.claims import Claimed
-from recpref.leaderboard.record import Record, recorded
+from recpref.leaderboard.record import SPREAD, Record, recorded
 from recpref.plan import Plan, Sizes
 from recpref.significance import Comparison, interval
 
-SPREAD = ("hr", "ndcg", "recall", "mrr", "map", "f1", "precision")  # metrics with a value a user, and so with an interval
 PLANNED = {  # what modules that are not here yet will report, under these names among a run's metrics
     "m_at_k": "test/m@10",
     "steering": "test/steering",
@@ -93,7 +93,12 @@ class Row:
 
     @property
     def protocol(self) -> str:
-        """How it was measured, in words. Rows of one data digest and protocol have the same users and compare."""
+        """How it was trained and measured, in words: rows of one data digest and protocol stand in one table."""
+        return self.measured + (", refit on the validation rows" if self.plan.refit else "")
+
+    @property
+    def measured(self) -> str:
+        """How it was measured. Rows of one data digest that were measured alike have the same users and compare."""
         split = self.plan.split
         options = [f"{key}={value}" for key, value in split.options.items() if value is not None and not (key == "seed" and value == 0)]
         seen = "seen items filtered" if self.plan.evaluation.get("filter_seen") else "seen items not filtered"
@@ -102,8 +107,12 @@ class Row:
     @property
     def headline(self) -> str:
         """NDCG at 10, or at the largest cut-off below, or at the smallest."""
-        ks = sorted(int(metric.partition("@")[2]) for metric in self.means if metric.startswith("ndcg@"))
-        return f"ndcg@{max((k for k in ks if k <= 10), default=ks[0] if ks else 10)}"
+        return _nearest_to_ten(self.means) or "ndcg@10"
+
+    @property
+    def taught_by(self) -> dict[str, str]:
+        """The objective, and the loss and the sampler where it takes them; empty where nothing was trained step by step."""
+        return differences.taught_by(self.plan) if self.trained else {}
 
     def values(self, metric: str) -> pd.Series:
         """The metric of every user, mean over seeds, indexed by the user's id."""
@@ -122,6 +131,17 @@ def user_values(paths: tuple[Path, ...], metric: str) -> pd.Series:
         if not frame.index.equals(frames[0].index):
             raise ValueError(f"{path} has other users than {paths[0]}, and seeds of one plan have the same")
     return sum(frames[1:], frames[0]) / len(frames)
+
+
+def headline_of(rows: Sequence[Row]) -> str:
+    """The headline among the metrics that all of some rows have; where they share none, that of most of them."""
+    shared = set.intersection(*(set(row.means) for row in rows))
+    return _nearest_to_ten(shared) or Counter(row.headline for row in rows).most_common(1)[0][0]
+
+
+def _nearest_to_ten(metrics: Iterable[str]) -> str | None:
+    ks = sorted(int(metric.partition("@")[2]) for metric in metrics if metric.startswith("ndcg@"))
+    return f"ndcg@{max((k for k in ks if k <= 10), default=ks[0])}" if ks else None
 
 
 def rows_of(paths: Iterable[Path], *, labels: dict[str, str] | None = None, wanted: Mapping[str, Sequence[int]] | None = None) -> list[Row]:

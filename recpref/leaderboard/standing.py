@@ -3,33 +3,52 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
-from recpref.leaderboard.rows import Row, Standing, user_values
+from recpref.leaderboard.rows import Row, Standing, headline_of, user_values
 from recpref.significance import Comparison, compared, holm, winner
 
 BEST, LEVEL, BEHIND = "best", "not told apart", "behind"
 
 
-def comparable(row: Row) -> tuple[str, str, str]:
-    """What rows must share to have the same users and targets."""
-    return row.data, row.data_digest, row.protocol
+def comparable(row: Row) -> tuple[str, str]:
+    """What rows must share to stand in one table: the same data, whatever it is called, trained and measured alike."""
+    return row.data_digest, row.protocol
 
 
 def together(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
     """The rows of each table, in their order, with the name of its data. Where data of one name is not the same, its digest is in it."""
-    groups: dict[tuple[str, str, str], list[Row]] = {}
+    groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault(comparable(row), []).append(row)
-    several = Counter((data, protocol) for data, _, protocol in groups)
+    several = Counter((group[0].data, protocol) for (_, protocol), group in groups.items())
     return [
-        (f"{data} ({digest[:8]})" if several[data, protocol] > 1 else data, group) for (data, digest, protocol), group in groups.items()
+        (f"{group[0].data} ({digest[:8]})" if several[group[0].data, protocol] > 1 else group[0].data, group)
+        for (digest, protocol), group in groups.items()
     ]
+
+
+def told_apart(rows: Sequence[Row]) -> list[Row]:
+    """The same rows in the same order: of those of one table that have one label, each has the options in it that not all of them have."""
+    labels: dict[int, str] = {}
+    for _, table in together(rows):
+        for label, group in groupby(sorted(table, key=_label), key=_label):
+            alike = list(group)
+            common = set.intersection(*(set(row.options) for row in alike))
+            own = [" ".join(option for option in row.options if option not in common) for row in alike]
+            own = [row.digest for row in alike] if len({*own}) < len(own) else own  # of parts that are not ours no options are known
+            labels |= {id(row): f"{label} ({said})" if said else label for row, said in zip(alike, own, strict=True) if len(alike) > 1}
+    return [replace(row, label=labels.get(id(row), row.label)) for row in rows]
+
+
+def _label(row: Row) -> str:
+    return row.label
 
 
 def with_standings(rows: list[Row]) -> list[Row]:
@@ -41,11 +60,12 @@ def with_standings(rows: list[Row]) -> list[Row]:
 
 
 def _of_group(rows: list[Row]) -> dict[int, Standing | None]:
-    shared = set.intersection(*(set(row.means) for row in rows))
-    metric = rows[0].headline
-    if metric not in shared:
-        return {id(row): None for row in rows}  # other cut-offs: nothing to compare by
-    best, *others = sorted(rows, key=lambda row: -row.means[metric])
+    metric = headline_of(rows)
+    nowhere: dict[int, Standing | None] = {id(row): None for row in rows if metric not in row.means}  # other cut-offs
+    measured = [row for row in rows if metric in row.means]
+    if not measured or len(measured) == 1 < len(rows):
+        return {id(row): None for row in rows}  # nothing to compare by
+    best, *others = sorted(measured, key=lambda row: -row.means[metric])
     comparisons = [between(best.paths, row.paths, metric) for row in others]
     corrected = holm(np.array([comparison.p_randomisation for comparison in comparisons]))
     standings: dict[int, Standing | None] = {}
@@ -56,7 +76,7 @@ def _of_group(rows: list[Row]) -> dict[int, Standing | None]:
         standings[id(row)] = Standing(metric, place, best.label, why, float(p), comparison)
     level = [standing for standing in standings.values() if standing is not None and standing.place == LEVEL]
     reason = f"{len(level)} of {len(others)} others are not told apart from it" if level else "beats every other" if others else "alone"
-    return {**standings, id(best): Standing(metric, BEST, reason=reason)}
+    return {**nowhere, **standings, id(best): Standing(metric, BEST, reason=reason)}
 
 
 @lru_cache(maxsize=65536)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from recpref.leaderboard.rows import PLANNED, Row
+from recpref.leaderboard.rows import PLANNED, Row, headline_of
 from recpref.leaderboard.standing import together
 from recpref.leaderboard.suite import Experiment
 
@@ -33,16 +33,14 @@ def _flat(row: Row) -> dict[str, Any]:
 
 
 def _what(row: Row) -> dict[str, Any]:
-    plan, trained = row.plan, row.trained
+    plan = row.plan
     return {
         "data": row.data,
         "grid": row.grid,
         "label": row.label,
         "model": plan.model.name,
         "recipe": plan.recipe,
-        "objective": plan.objective.name if trained else None,
-        "loss": plan.loss.name if trained else None,
-        "sampler": plan.sampler.name if trained else None,
+        **{kind: row.taught_by.get(kind) for kind in ("objective", "loss", "sampler")},
         "options": " ".join(row.options),
         "budget": row.budget or None,
         "seeds": " ".join(map(str, row.seeds)),
@@ -112,12 +110,17 @@ def markdown(title: str, rows: Sequence[Row], notes: Sequence[str]) -> str:
     """A table for each data set and protocol, with what was left out below."""
     parts = [f"# {title}", ""]
     for data, group in together(rows):
-        metrics = [f"{name}@{group[0].headline.partition('@')[2]}" for name in SHOWN]
+        metrics = shown_of(group)
         heads = ["model", *(metric.upper() for metric in metrics), "standing", "claim", "budget", "seeds", "train s", "s / 1000", "MiB"]
         users = f"{group[0].n_users:,} users"
         parts += [f"## {_cell(data)}: {_cell(group[0].protocol)}, {users}", "", _line(heads), _line(["---"] * len(heads))]
         parts += [_line(_cells(row, metrics)) for row in group] + [""]
     return "\n".join(parts + [f"- {_cell(note)}" for note in notes]) + "\n"
+
+
+def shown_of(rows: Sequence[Row]) -> list[str]:
+    """The metrics of a table that is read in a terminal, at the cut-off by which its rows stand."""
+    return [f"{name}@{headline_of(rows).partition('@')[2]}" for name in SHOWN]
 
 
 def _cells(row: Row, metrics: list[str]) -> list[str]:

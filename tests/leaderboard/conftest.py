@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -50,21 +51,24 @@ def make_run(tmp_path: Path) -> MakeRun:
         epochs: int | None = None,
         metrics: dict[str, float] | None = None,
         environment: dict[str, object] | None = None,
+        columns: Sequence[str] = ("hr@10", "ndcg@10", "ndcg@5"),
         **facts: object,
     ) -> Path:
         plan = as_located(*(overrides or ("model=popular",)), seed=seed, data=data)
-        place = tmp_path / "runs" / data / plan.model.name.replace(":", "_") / f"{plan.digest(DIGEST)}-s{seed}"
+        digest = DIGEST if data == "ml_100k" else sha256(data.encode()).hexdigest()
+        place = tmp_path / "runs" / data / plan.model.name.replace(":", "_") / f"{plan.digest(digest)}-s{seed}"
         place.mkdir(parents=True)
         rng = np.random.default_rng(seed)
         drawn = np.where(rng.random(60) < mean, 1.0, 0.0) if values is None else np.asarray(values, dtype=np.float64)
-        users = pd.DataFrame({"user": [f"u{n}" for n in range(len(drawn))], "hr@10": drawn, "ndcg@10": drawn, "ndcg@5": drawn})
-        write(place, Written(plan, DIGEST, Sizes(40, len(drawn))))
+        users = pd.DataFrame({"user": [f"u{n}" for n in range(len(drawn))], **dict.fromkeys(columns, drawn)})
+        write(place, Written(plan, digest, Sizes(40, len(drawn))))
         trained = (
             {}
             if epochs is None
             else {"train/epochs": epochs, "train/best_epoch": epochs, "train/interrupted": False, "train/underfit": False}
         )
-        measured = {"test/ndcg@10": float(drawn.mean()), "train/seconds": 2.0, "train/parameters": 7, **trained, **(metrics or {})}
+        means = {"test/ndcg@10": float(drawn.mean())} if "ndcg@10" in columns and len(drawn) else {}
+        measured = {**means, "train/seconds": 2.0, "train/parameters": 7, **trained, **(metrics or {})}
         where = {
             "device": "cpu",
             "threads": 1,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from recpref.leaderboard.record import found, recorded
@@ -63,6 +65,54 @@ def test_other_damage(make_run, tmp_path: Path) -> None:
         recorded(path)
     with pytest.raises(FileNotFoundError, match="is not a run"):
         recorded(tmp_path)
+
+
+def rewritten(path: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+    """The users' values as ``change`` makes them."""
+    file = path / "per_user.parquet"
+    change(pd.read_parquet(file)).to_parquet(file)
+
+
+LOST = {
+    "rows": (lambda frame: frame[frame["ndcg@10"] > 0], r"its users' mean ndcg@10 is 1\.000000, and metrics.json says 0\.500000; remove"),
+    "a column": (lambda frame: frame.drop(columns="ndcg@10"), r"it has no column ndcg@10; remove .* and it will be made anew"),
+    "all values": (lambda frame: frame.assign(**{"ndcg@10": float("nan")}), r"ndcg@10 is not a number for every user; remove"),
+    "one value": (lambda frame: frame.assign(**{"ndcg@10": [1, 0, 1, None]}), r"ndcg@10 is not a number for every user; remove"),
+    "numbers": (lambda frame: frame.assign(**{"ndcg@10": "high"}), r"ndcg@10 is not a number for every user; remove"),
+}
+
+
+@pytest.mark.parametrize("what", LOST)
+def test_users_or_values_that_were_lost_are_damage(make_run, what: str) -> None:
+    """Else fewer users, or none, would stand in a table as a result."""
+    path = make_run(values=[1, 0, 1, 0])
+    assert recorded(path).metrics["test/ndcg@10"] == 0.5
+    change, said = LOST[what]
+    rewritten(path, change)
+    with pytest.raises(ValueError, match=rf"{path}/per_user.parquet is damaged: {said}"):
+        recorded(path)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("metrics.json", {}, r"metrics.json is damaged: it lacks train/seconds, train/parameters; remove"),
+        ("metrics.json", {"train/seconds": "long", "train/parameters": 1}, r"train/seconds is 'long', and no number; remove"),
+        ("metrics.json", {"train/seconds": 1, "train/parameters": [1]}, r"train/parameters is \[1\], and no number; remove"),
+        ("environment.json", {"threads": "two"}, r"environment.json is damaged: threads is 'two', and no number; remove"),
+    ],
+)
+def test_texts_where_numbers_belong_are_damage(make_run, file: str, content: dict[str, object], said: str) -> None:
+    path = make_run()
+    (path / file).write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=said):
+        recorded(path)
+
+
+def test_nothing_held_out_is_no_damage(make_run) -> None:
+    """``split=none`` measures nobody."""
+    path = make_run(values=[], metrics={"test/ndcg@10": None})
+    assert len(recorded(path).per_user) == 0
 
 
 def test_damaged_logs(make_run) -> None:

@@ -8,7 +8,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from recpref.leaderboard.rows import PLANNED, rows_of, twice, user_values
+from recpref.leaderboard.rows import PLANNED, headline_of, rows_of, twice, user_values
 from recpref.significance import interval
 
 
@@ -88,11 +88,33 @@ def test_a_trained_model_has_epochs_and_a_budget(make_run) -> None:
 
 
 def test_the_headline_is_the_nearest_to_ten(make_run) -> None:
-    path = make_run()
-    frame = pd.read_parquet(path / "per_user.parquet")
-    frame.drop(columns="ndcg@10").assign(**{"ndcg@20": 0.0}).to_parquet(path / "per_user.parquet")
-    (row,) = rows_of([path])
+    (row,) = rows_of([make_run(columns=("ndcg@5", "ndcg@20"))])
     assert row.headline == "ndcg@5"
+
+
+def test_the_headline_of_rows_that_were_measured_at_other_cut_offs(make_run) -> None:
+    """What all have; where they share nothing, what most have."""
+    ten = make_run()
+    seven, five = make_run("model=ease", columns=("ndcg@7", "ndcg@5")), make_run("model=markov", columns=("ndcg@7",))
+    assert headline_of(rows_of([ten])) == "ndcg@10"
+    assert headline_of(rows_of([ten, seven])) == "ndcg@5"
+    assert headline_of(rows_of([seven, five])) == "ndcg@7"
+    assert headline_of(rows_of([ten, seven, five])) == "ndcg@7"
+
+
+def test_a_refit_is_a_protocol_of_its_own_and_measured_alike(make_run) -> None:
+    first, second = rows_of([make_run("model=ease"), make_run("model=ease", "refit=true")])
+    assert second.protocol == f"{first.protocol}, refit on the validation rows"
+    assert first.measured == second.measured
+
+
+def test_what_taught_a_model(make_run) -> None:
+    """NBPO takes a sampler and no loss; a model that counts was taught by nothing."""
+    nbpo = ("model=sasrec", "objective=nbpo", "sampler=uniform")
+    rows = {row.label: row for row in rows_of([make_run(*nbpo, epochs=3), make_run("model=bert4rec", epochs=3), make_run("model=ease")])}
+    assert rows["sasrec"].taught_by == {"objective": "nbpo", "sampler": "uniform"}
+    assert rows["bert4rec"].taught_by == {"objective": "score", "loss": "cross_entropy", "sampler": "catalogue"}
+    assert rows["ease"].taught_by == {}
 
 
 def test_seeds_with_other_users_are_refused(make_run) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from recpref.leaderboard.rows import rows_of
-from recpref.leaderboard.standing import BEHIND, BEST, LEVEL, between, comparable, together, with_standings
+from recpref.leaderboard.standing import BEHIND, BEST, LEVEL, between, comparable, together, told_apart, with_standings
 from recpref.significance import holm
 
 
@@ -73,9 +73,47 @@ def test_other_users_do_not_compare(make_run) -> None:
 
 
 def test_without_a_common_cut_off_nobody_stands_anywhere(make_run) -> None:
-    first, second = make_run("model=ease"), make_run("model=popular")
-    pd.read_parquet(second / "per_user.parquet").rename(columns={"ndcg@10": "ndcg@7"}).to_parquet(second / "per_user.parquet")
+    first, second = make_run("model=ease"), make_run("model=popular", columns=("hr@10", "ndcg@7"))
     assert [row.standing for row in with_standings(rows_of([first, second]))] == [None, None]
+
+
+def test_one_run_of_other_cut_offs_leaves_the_others_their_standing(make_run) -> None:
+    """Rows stand by what all of them share; one that shares nothing stands nowhere, and the rest as without it."""
+    paths = [make_run("model=ease", values=hits(0.9)), make_run("model=popular", values=hits(0.2))]
+    alone = with_standings(rows_of(paths))
+    five = make_run("model=markov", values=hits(0.5), columns=("ndcg@5",))
+    seven = make_run("model=itemknn", values=hits(0.5), columns=("ndcg@7",))
+    assert {row.standing.metric for row in with_standings(rows_of([*paths, five]))} == {"ndcg@5"}
+    found = {row.label: row.standing for row in with_standings(rows_of([*paths, seven]))}
+    assert found == {"itemknn": None, **{row.label: row.standing for row in alone}}
+
+
+def test_one_data_set_under_two_paths_is_one_table(make_run) -> None:
+    """The digest says what is the same, not the name."""
+    one, two = rows_of([make_run(values=hits(0.5))])[0], rows_of([make_run("model=ease", values=hits(0.9))])[0]
+    moved = replace(two, plan=two.plan.on("elsewhere/clicks.csv"))
+    assert comparable(one) == comparable(moved)
+    assert [(name, len(group)) for name, group in together([one, moved])] == [("ml_100k", 2)]
+
+
+def test_rows_of_one_label_are_told_apart_by_their_options(make_run) -> None:
+    """By what not all of them have; a label that is there once stays, in each table by itself."""
+    same = ("evaluation.ks=[5,10]",)
+    paths = [
+        make_run("model=sasrec", *same, epochs=1),
+        make_run("model=sasrec", "model.d_model=32", *same, epochs=1),
+        make_run("model=sasrec", "loss=bce", "sampler=uniform", *same, epochs=1),
+        make_run("model=sasrec", "refit=true", *same, epochs=1),
+        make_run("model=popular", *same),
+    ]
+    found = {row.label for row in told_apart(rows_of(paths))}
+    assert found == {"sasrec", "sasrec (model.d_model=32)", "sasrec (loss=bce sampler=uniform)", "popular"}
+
+
+def test_rows_whose_options_cannot_be_known_are_told_apart_by_their_digests(make_run) -> None:
+    rows = rows_of([make_run("model=popular"), make_run("model=popular", "model.last_days=7")])
+    unknown = [replace(row, options=[]) for row in rows]
+    assert [row.label for row in told_apart(unknown)] == [f"popular ({row.digest})" for row in rows]
 
 
 def test_data_of_one_name_that_is_not_the_same_has_tables_of_its_own(make_run) -> None:
