@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import time
@@ -152,6 +153,12 @@ def test_no_data_base_is_an_error_that_names_it():
         opened("nowhere://x", hill(), Search())
 
 
+def listening(port: int) -> bool:
+    """Whether anybody answers at a port of this machine."""
+    with socket.socket() as asking:
+        return asking.connect_ex(("localhost", port)) == 0
+
+
 @pytest.fixture
 def proxy(tmp_path) -> Iterator[str]:
     """The address of Optuna's own proxy before a data base, in a process of its own."""
@@ -159,6 +166,9 @@ def proxy(tmp_path) -> Iterator[str]:
     storage = f"get_storage('sqlite:///{tmp_path}/study.db')"
     serve = f"from optuna.storages import get_storage, run_grpc_proxy_server; run_grpc_proxy_server({storage}, port={port})"
     process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", serve])
+    until = time.monotonic() + 120  # a busy machine takes a while to import it
+    while not listening(port) and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.1)
     yield f"grpc://localhost:{port}"
     process.terminate()
     process.wait()
