@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recpref.data.frames import refuse_twice
 from recpref.data.interactions import Columns, Interactions
 from recpref.data.vocabulary import Vocabulary
 
@@ -68,10 +69,11 @@ def result(users: pa.DataType, run: Recommends) -> pa.Schema:
 def whole_users(batches: Iterable[pa.RecordBatch], user: str) -> Iterator[pa.Table]:
     """The same rows in tables that hold all rows of each of their users, as long as these come one after the other.
 
-    Raises: ValueError where the column is missing.
+    Raises: ValueError where the column is missing, or two have one name.
     """
     held: list[pa.Table] = []  # of the user who may go on
     for batch in batches:
+        refuse_twice(batch.schema.names, WHO)
         if user not in batch.schema.names:
             raise ValueError(f"{WHO} have no column {user!r}; they have {', '.join(map(repr, batch.schema.names)) or 'none'}")
         if not batch.num_rows:

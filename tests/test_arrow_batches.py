@@ -82,6 +82,8 @@ def test_nothing_comes_of_nothing_and_errors_name_the_column(run: recpref.Run) -
         list(run.recommend_batches([pa.record_batch({"user": ["a"]})]))
     with pytest.raises(ValueError, match="column 'who' has 1 missing ids"):
         list(run.recommend_batches([pa.record_batch({"who": ["a", None], "what": ["i1", "i2"]})]))
+    with pytest.raises(ValueError, match="the batches of histories: two columns are called 'who'"):
+        list(run.recommend_batches([pa.RecordBatch.from_arrays([pa.array(["a"])] * 3, names=["who", "who", "what"])]))
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from recpref.data.asked import Asked
+from recpref.data.frames import refuse_twice
 from recpref.data.guess import is_id, is_time
 from recpref.data.ids import as_written
 
@@ -38,6 +39,7 @@ def layout(path: Path, asked: Asked) -> tuple[str, list[str], bool]:
     separator = asked.divider or ("\t" if ".tsv" in path.suffixes else sniffed(head))
     fields = [field.strip('"') for field in head[0].split(separator)]
     names = _names(fields, path)
+    refuse_twice(names, path)
     if len(head) == 1 and names == fields:
         raise ValueError(f"{path} has no rows")
     return separator, names, names == fields
