@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from recpref import console
 from recpref.suggest import unknown
+from recpref.workplace import refuse_unwritable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +50,9 @@ def recommend(arguments: list[str]) -> None:
 def _recommend(asked: Asked, path: Path, out: Path) -> None:
     if out.suffix not in (".parquet", ".csv"):
         raise ValueError(f"out={out} must end in .parquet or .csv")
+    if os.path.isdir(out):  # False, not an error, where nobody may look
+        raise ValueError(f"out={out} is a folder; say the file that is to be written")
+    refuse_unwritable(out, "FILE")
     from recpref.approximate import KINDS
 
     k = _number("k", asked.k)

@@ -148,6 +148,35 @@ def test_a_mistake_is_one_line_and_no_file(
     assert sorted(tmp_path.iterdir()) == before
 
 
+def refused(run_recommend: Recommend, capsys: pytest.CaptureFixture[str], out: Path) -> str:
+    """What is said of a file that cannot be written, before even the run is read."""
+    with pytest.raises(SystemExit) as left:
+        run_recommend("run=nowhere", f"out={out}")
+    assert left.value.code == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["recs.csv", "new/recs.csv"])
+def test_a_read_only_folder_is_refused_before_the_work(
+    run_recommend: Recommend, read_only: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """One line, and not a traceback after hours."""
+    out = read_only / name
+    assert refused(run_recommend, capsys, out) == f"error: {out.parent} cannot be written to; say out=FILE for another place\n"
+
+
+def test_a_folder_for_a_file_and_a_file_for_a_folder_are_refused_before_the_work(
+    run_recommend: Recommend, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither is touched."""
+    folder, file = tmp_path / "recs.csv", tmp_path / "file"
+    folder.mkdir()
+    file.write_text("content")
+    assert refused(run_recommend, capsys, folder) == f"error: out={folder} is a folder; say the file that is to be written\n"
+    assert refused(run_recommend, capsys, file / "recs.csv") == f"error: {file} cannot be written to; say out=FILE for another place\n"
+    assert file.read_text() == "content"
+
+
 def test_a_failing_write_leaves_nothing(run_recommend: Recommend, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that is full in the middle of the file."""
 
