@@ -47,6 +47,7 @@ def _fit_and_print(overrides: list[str]) -> None:
 
     from recpref.composition import compose
     from recpref.continuation import plan_to_continue
+    from recpref.data.checkup import unused_split
     from recpref.experiment import located, run_of
     from recpref.run import Run
     from recpref.source import opened
@@ -54,6 +55,8 @@ def _fit_and_print(overrides: list[str]) -> None:
     plan = compose(overrides) if resume is None else plan_to_continue(resume, pairs)
     data = opened(plan.data)
     print(*data.report, data, sep="\n")
+    if (own := unused_split(data, plan.split.name)) is not None:
+        print(f"beware: {own}")
     path = resume or located(plan, data)[1]
     if resume is None and (path / STATE).is_file():
         print(f"an interrupted training is in {path}: this one starts anew and replaces it; resume={path} would go on with it")

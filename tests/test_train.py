@@ -83,6 +83,25 @@ def test_training_prints_the_row_beside_the_baseline(run_train: Train, csv: str,
     assert f"saved in {only_run(tmp_path / 'runs', 'sasrec')}" in out
 
 
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_split_that_is_there_is_not_passed_over_in_silence(run_train: Train, tmp_path: Path, folder: bool) -> None:
+    """A column of the table, or files of a folder: one line, before training, unless split=given is said."""
+    frame = cycle()
+    frame["split"] = ["test" if row % 4 == 3 else "train" for row in range(len(frame))]
+    where = tmp_path / "clicks" if folder else tmp_path / "clicks.csv"
+    if folder:
+        where.mkdir()
+        for name, rows in frame.groupby("split"):
+            rows.drop(columns="split").to_csv(where / f"{name}.csv", index=False)
+    else:
+        frame.to_csv(where, index=False)
+    said = "beware: the data has a column 'split' (train, test) that split=leave_one_out does not use; split=given does\n"
+    out, err = run_train("model=popular", f"data={where}", f"out={tmp_path}/runs")
+    assert (err, out.count(said)) == ("", 1)
+    assert out.index(said) < out.index("run: ")
+    assert "beware" not in run_train("model=popular", f"data={where}", "split=given", f"out={tmp_path}/runs")[0]
+
+
 def test_an_underfit_run_says_what_to_do(run_train: Train, csv: str, tmp_path: Path) -> None:
     """One epoch with nothing to compare it with was cut short."""
     out, _ = run_train("model=sasrec", f"data={csv}", *TINY, "trainer.max_epochs=1", f"out={tmp_path}/runs")

@@ -21,6 +21,7 @@ import pytest
 
 from recpref import components
 from recpref.data import cards, downloads
+from recpref.data.checkup import unused_split
 from recpref.data.interactions import Interactions
 
 DATA = os.environ.get("RECPREF_DATA")
@@ -369,7 +370,9 @@ def test_every_verified_card_is_what_it_says(name: str) -> None:
 @needs_data
 def test_nbpos_own_split() -> None:
     """31,887 rows train, 4,044 validate and 4,044 test."""
-    split = components.find("split", "given")()(cards.load("amazon_electronics_nbpo"))
+    data = cards.load("amazon_electronics_nbpo")
+    assert "(train, valid, test) that split=leave_one_out does not use" in str(unused_split(data))
+    split = components.find("split", "given")()(data)
     assert [len(rows) for rows in (split.train, split.valid.targets, split.test.targets)] == [31_887, 4_044, 4_044]
 
 
