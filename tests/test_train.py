@@ -169,7 +169,7 @@ BAD = [
     (["model=sasrec", "data={csv}", "examples=cloze"], "use examples=next_item"),
     (["model=sasrec", "data={csv}", "data.user=who"], "no column 'who'; it has 'user_id', 'item_id', 'timestamp'"),
     (["model=sasrec", "data={csv}", "data.k_core=99"], r"data\.k_core=99 leaves nothing"),
-    (["model=sasrec", "data={csv}", "data.min_rating=3"], r"data\.min_rating=3.* needs a column 'rating'"),
+    (["model=sasrec", "data={csv}", "data.min_rating=3"], r"data\.min_rating needs a column of ratings, .* say data\.rating="),
     (["model=sasrec", "data={csv}.nowhere.csv"], "no such file: .*nowhere.csv"),
     (["model=sasrec", "data=ml_100"], "did you mean 'ml_100k'"),
     (["model=sasrec"], "no data was named; say data="),

@@ -14,7 +14,7 @@ import pyarrow.csv
 
 from recpref.data.asked import Asked
 from recpref.data.frames import refuse_twice
-from recpref.data.guess import is_id, is_time
+from recpref.data.guess import is_id, is_kept, is_time
 from recpref.data.ids import as_written
 
 TRIED = ("\t", "::", "|", ";", ",")
@@ -141,8 +141,8 @@ def wanted_columns(names: Sequence[str], asked: Asked) -> list[str]:
     """All columns, or only those asked for and those that may be guessed."""
     if asked.extra:
         return list(names)
-    needed = (asked.user, asked.item, asked.time, *asked.also)
-    return [name for name in names if name in needed or is_id(name) or is_time(name)]
+    needed = (asked.user, asked.item, asked.time)
+    return [name for name in names if name in needed or is_id(name) or is_time(name) or is_kept(name, asked)]
 
 
 def settled(table: pa.Table, asked: Asked) -> pa.Table:

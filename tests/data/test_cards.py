@@ -299,6 +299,7 @@ def test_a_cards_rating_threshold(shelf: Shelf, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("RECPREF_DATA", str(shelf.data))
     shelf.add("toy", shelf.put(), expected={"users": 3, "items": 3, "interactions": 5}, filter={"min_rating": 4})
     assert len(cards.load("toy")) == 5
+    assert cards.open_data("toy", rating="rating").report[-1] == "asked for otherwise than the card does: its counts were not compared"
 
 
 @pytest.mark.parametrize("ask", [cards.card, cards.load, cards.nearest, cards.open_data])
