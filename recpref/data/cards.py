@@ -121,7 +121,13 @@ def _found(description: Card, asked: Asked) -> Interactions:
         if path is not None:
             return _read(path, source, description, asked)
     tried = ", ".join(f"{source.kind} {source.path}" for source in description.sources)
-    raise FileNotFoundError(f"{description.name} was not found ({tried}); set RECPREF_DATA to the folder that holds it")
+    raise FileNotFoundError(f"{description.name} was not found ({tried}); {remedy()}")
+
+
+def remedy() -> str:
+    """What is said where data is in none of the places."""
+    root = os.environ.get("RECPREF_DATA")
+    return f"RECPREF_DATA={root} does not hold it" if root else "set RECPREF_DATA to the folder that holds it"
 
 
 def _place(source: Source) -> Path | None:

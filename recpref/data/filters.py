@@ -39,7 +39,7 @@ def filter_by(
         raise ValueError(unknown("data.ties", str(ties), get_args(Ties)))
     data = without_duplicates(data, duplicates)
     data = data if min_rating is None else at_least(data, min_rating, rating)
-    data = k_core(data, k_core_of) if k_core_of else data
+    data = data if k_core_of is None else k_core(data, k_core_of)
     return at_random(data) if ties == "random" else data
 
 
@@ -80,7 +80,7 @@ def k_core(data: Interactions, k: int) -> Interactions:
     Raises: ValueError for ``k < 1`` or when nothing is left.
     """
     if k < 1:
-        raise ValueError(f"data.k_core={k} must be at least 1")
+        raise ValueError(f"data.k_core={k} must be at least 1, which keeps everything")
     kept = np.ones(len(data), dtype=bool)
     while True:
         users = np.bincount(data.user[kept], minlength=data.n_users + 1)

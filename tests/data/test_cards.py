@@ -262,6 +262,14 @@ def test_data_that_is_nowhere_names_what_was_tried(shelf: Shelf) -> None:
     assert cards.nearest("toy") is None
 
 
+def test_data_that_is_not_in_the_folder_that_is_set(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To set it again would help nobody; where it points is named."""
+    shelf.add("toy", {"kind": "folder", "path": "toy-folder"})
+    monkeypatch.setenv("RECPREF_DATA", str(shelf.data))
+    with pytest.raises(FileNotFoundError, match=rf"toy was not found \(folder toy-folder\); RECPREF_DATA={shelf.data} does not hold it$"):
+        cards.load("toy")
+
+
 @pytest.mark.parametrize(("key", "value", "found"), [("users", 4, 3), ("items", 2, 3), ("interactions", 8, 7)])
 def test_other_counts_than_the_card_says_are_refused(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch, key: str, value: int, found: int
@@ -290,7 +298,8 @@ def test_the_cards_filter_is_applied_and_replaced(shelf: Shelf, monkeypatch: pyt
     shelf.add("toy", shelf.put(), expected={"users": 3, "items": 2, "interactions": 6}, filter={"k_core": 2})
     assert len(cards.load("toy")) == 6
     assert len(cards.load("toy", k_core_of=1)) == 7
-    assert len(cards.load("toy", k_core_of=0)) == 7
+    with pytest.raises(ValueError, match=r"data\.k_core=0 must be at least 1, which keeps everything"):
+        cards.load("toy", k_core_of=0)
     assert len(cards.open_data("toy", k_core=1, min_rating=5)) == 3
 
 

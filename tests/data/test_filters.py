@@ -144,6 +144,13 @@ def test_no_filter_changes_nothing() -> None:
     assert filter_by(data, k_core_of=None, min_rating=None) is data
 
 
+def test_a_core_of_nothing_is_refused_and_one_of_one_keeps_everything() -> None:
+    """0 is no way to say none."""
+    with pytest.raises(ValueError, match=r"data\.k_core=0 must be at least 1, which keeps everything"):
+        filter_by(of(SQUARE), k_core_of=0)
+    assert pairs_of(filter_by(of([*SQUARE, (3, 3)]), k_core_of=1)) == [*SQUARE, (3, 3)]
+
+
 REPEATED = [(1, 1), (1, 2), (1, 1), (2, 1), (1, 1)]  # user 1 and item 1: rows 0, 2 and 4
 
 
