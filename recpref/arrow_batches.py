@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recpref.data.frames import refuse_twice
 from recpref.data.interactions import Columns, Interactions
 from recpref.data.vocabulary import Vocabulary
 
@@ -28,6 +29,8 @@ class Recommends(Protocol):
     @property
     def columns(self) -> Columns: ...
 
+    def histories(self, frame: Any, *, name: str) -> Interactions: ...
+
     def recommend(self, histories: Any, k: int = 10, *, filter_seen: bool = True) -> pd.DataFrame: ...
 
 
@@ -36,7 +39,8 @@ def recommend_batches(
 ) -> Iterator[pa.RecordBatch]:
     """The k best items for every user, as ``run.recommend`` finds them: batches of user, item, rank (from 1) and score.
 
-    Columns are called as in training; the time may be left out, and rows are then in order. The users' type is that of the batches.
+    Columns are called as in training; the time may be left out, and rows are then in order (a warning says so). The users' type is that
+    of the batches.
 
     Raises: ValueError for a column that is missing, and as ``run.recommend``.
     """
@@ -46,14 +50,9 @@ def recommend_batches(
 
 def recommended(run: Recommends, table: pa.Table, k: int, *, filter_seen: bool = True) -> list[pa.RecordBatch]:
     """The recommendations for all users of a table."""
-    user, item, time = run.columns
-    names = table.column_names
-    time = time if time in names else None
-    histories = Interactions.from_dataframe(
-        table.select([name for name in (user, item, time) if name in names]), user=user, item=item, time=time, name=WHO
-    )
+    histories = run.histories(table.select([name for name in run.columns if name in table.column_names]), name="a batch of histories")
     frame = run.recommend(histories, k, filter_seen=filter_seen)
-    schema = result(table.schema.field(user).type, run)
+    schema = result(table.schema.field(run.columns.user).type, run)
     columns = [pa.array(frame[name].to_numpy(), kind) for name, kind in zip(schema.names, schema.types, strict=True)]
     return pa.Table.from_arrays(columns, schema=schema).to_batches()
 
@@ -68,10 +67,11 @@ def result(users: pa.DataType, run: Recommends) -> pa.Schema:
 def whole_users(batches: Iterable[pa.RecordBatch], user: str) -> Iterator[pa.Table]:
     """The same rows in tables that hold all rows of each of their users, as long as these come one after the other.
 
-    Raises: ValueError where the column is missing.
+    Raises: ValueError where the column is missing, or two have one name.
     """
     held: list[pa.Table] = []  # of the user who may go on
     for batch in batches:
+        refuse_twice(batch.schema.names, WHO)
         if user not in batch.schema.names:
             raise ValueError(f"{WHO} have no column {user!r}; they have {', '.join(map(repr, batch.schema.names)) or 'none'}")
         if not batch.num_rows:

@@ -15,6 +15,7 @@ import torch
 
 from recpref import components
 from recpref.data.cards import open_data
+from recpref.data.frames import refuse_twice
 from recpref.data.heldout import Heldout, Split
 from recpref.data.interactions import Interactions
 from recpref.data.multiset import among
@@ -57,8 +58,8 @@ def evaluate(
     A warning counts what was removed, users of the frame that are not held out (ignored), and held-out users that the
     frame lacks (every place is a miss).
 
-    Raises: ValueError for a missing column or value, ids of the wrong kind, a pair of user and item or of user and rank that
-    stands there twice, rank *and* score named, or ks as ``Evaluation``.
+    Raises: ValueError for a missing column or value, two columns of one name, ids of the wrong kind, a pair of user and item or of user and
+    rank that stands there twice, rank *and* score named, or ks as ``Evaluation``.
     """
     frame = _frame(rankings)
     data = data if isinstance(data, Interactions) else open_data(data)
@@ -79,11 +80,11 @@ def evaluate(
 
 
 def _frame(rankings: Any) -> pd.DataFrame:
-    if isinstance(rankings, pd.DataFrame):
-        return rankings
-    if not hasattr(rankings, "__arrow_c_stream__"):
+    if not isinstance(rankings, pd.DataFrame) and not hasattr(rankings, "__arrow_c_stream__"):
         raise ValueError(f"a {type(rankings).__name__} is no data frame; pass a pandas or polars frame or an Arrow table")
-    return pa.table(rankings).to_pandas()
+    frame = rankings if isinstance(rankings, pd.DataFrame) else pa.table(rankings).to_pandas()
+    refuse_twice(map(str, frame.columns), "the rankings")
+    return frame
 
 
 def _order_column(frame: pd.DataFrame, user: str, item: str, rank: str | None, score: str | None) -> tuple[str, bool]:

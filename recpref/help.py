@@ -10,6 +10,7 @@ from typing import Any
 from recpref import components
 from recpref.composition import OPTIONAL, PLAIN, chosen, fixed_sections, options
 from recpref.data import cards
+from recpref.data.readers import JSON, TEXT
 from recpref.idle import TRAINING
 from recpref.recipes import DEFAULTS, KINDS, base_name, wraps
 
@@ -23,6 +24,12 @@ USAGE = """python -m recpref.train model=NAME data=NAME [key=value ...]     trai
   --cfg    print the composed experiment, recipe included, and stop
 """
 
+DATA = f"""data=NAME, or the path of
+  a file: {" ".join((*TEXT, *JSON))} (.gz of these, too) .inter .parquet .arrow
+  a folder: interactions*, train, valid and test files, a Hugging Face data set, atomic files, MovieLens's, or any Parquet files
+  a store that python -m recpref.prepare made
+or one of"""
+
 
 def overview(overrides: list[str]) -> None:
     """Prints the usage, the choices of every kind, the data sets, and the options of what is chosen."""
@@ -31,7 +38,7 @@ def overview(overrides: list[str]) -> None:
         print(f"{kind}={_default(kind)}")
         for name in components.names(kind):
             print(f"  {name:<30}{_summary(kind, name)}")
-    print("data=NAME, or the path of a .csv, .tsv or .parquet file or of a folder")
+    print(DATA)
     for name in cards.names():
         print(f"  {name:<30}{tomllib.loads((cards.folder() / f'{name}.toml').read_text())['title']}")
     print("\noptions and their defaults (a model's recipe may set others: see --cfg)")

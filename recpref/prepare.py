@@ -42,10 +42,11 @@ def _prepare(name: str, out: Path, options: dict[str, str]) -> None:
     from recpref.data import cards
     from recpref.data.asked import Asked
     from recpref.data.preparing import prepare as prepared
-    from recpref.data.store import open_store, write_store
+    from recpref.data.store import open_store, refuse_place, write_store
 
     began = time.perf_counter()
     if name in cards.names():
+        refuse_place(out)
         write_store(cards.open_data(name, **options), out)  # type: ignore[arg-type]  # checked above
         data = open_store(out)
     else:

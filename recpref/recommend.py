@@ -1,9 +1,10 @@
 """python -m recpref.recommend run=runs/... out=recs.parquet [k=10] [data=...] [filter_seen=true] [search=exact]: write recommendations.
 
 Without ``data`` every user of the run's own data is served from the whole history, held-out items included. ``data`` is
-the path of other histories with the same column names. ``out`` ends in .parquet or .csv. ``search=hnsw`` or ``ivf`` looks in
-an index of faiss instead of scoring every item, and prints how much of the exact lists it finds. ``trust=their.package:Thing`` allows
-the run of a model that is not recpref's to import it.
+the path of other histories; ``data.user=``, ``data.item=`` and ``data.time=`` (a column, or none) name its columns where they are not
+called as in training. ``out`` ends in .parquet or .csv. ``search=hnsw`` or ``ivf`` looks in an index of faiss instead of scoring every
+item, and prints how much of the exact lists it finds. ``trust=their.package:Thing`` allows the run of a model that is not recpref's to
+import it.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from recpref import console
 from recpref.suggest import unknown
+from recpref.workplace import refuse_unwritable
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+COLUMNS = ("data.user", "data.item", "data.time")
 
 
 class Asked(NamedTuple):
@@ -37,18 +42,24 @@ def recommend(arguments: list[str]) -> None:
     if pairs is None:
         return
     for key in pairs:
-        if key not in Asked._fields:
-            raise ValueError(unknown("option", key, Asked._fields))
+        if key not in (*Asked._fields, *COLUMNS):
+            raise ValueError(unknown("option", key, (*Asked._fields, *COLUMNS)))
+    columns = {key.removeprefix("data."): pairs.pop(key) for key in COLUMNS if key in pairs}
     asked = Asked(**pairs)
     for key in ("run", "out"):
         if getattr(asked, key) is None:
             raise ValueError(f"{key}= is missing; say python -m recpref.recommend run=runs/... out=recs.parquet")
-    _recommend(asked, Path(str(asked.run)), Path(str(asked.out)))
+    if columns and asked.data is None:
+        raise ValueError(f"data.{next(iter(columns))}= names a column of other histories; say data=histories.csv, too")
+    _recommend(asked, Path(str(asked.run)), Path(str(asked.out)), columns)
 
 
-def _recommend(asked: Asked, path: Path, out: Path) -> None:
+def _recommend(asked: Asked, path: Path, out: Path, columns: dict[str, str]) -> None:
     if out.suffix not in (".parquet", ".csv"):
         raise ValueError(f"out={out} must end in .parquet or .csv")
+    if os.path.isdir(out):  # False, not an error, where nobody may look
+        raise ValueError(f"out={out} is a folder; say the file that is to be written")
+    refuse_unwritable(out, "FILE")
     from recpref.approximate import KINDS
 
     k = _number("k", asked.k)
@@ -60,7 +71,7 @@ def _recommend(asked: Asked, path: Path, out: Path) -> None:
     from recpref.run import Run
 
     run = Run.load(path, trust=asked.trust)
-    frame = run.recommend(_histories(run, asked.data), k, filter_seen=seen == "true", search=asked.search)
+    frame = run.recommend(_histories(run, asked.data, columns), k, filter_seen=seen == "true", search=asked.search)
     _write(frame, out)
     print(f"{len(frame):,} recommendations for {frame.user.nunique():,} users in {out}")
     if "found" in frame.attrs:
@@ -84,26 +95,26 @@ def _number(key: str, text: str) -> int:
     return int(text)
 
 
-def _histories(run: Any, data: str | None) -> Any:
+def _histories(run: Any, data: str | None, columns: dict[str, str]) -> Any:
     from recpref.source import opened
 
     if data is not None:
-        return _read(data, run)
+        return _read(data, run, columns)
     if run.experiment.data.frame:
         raise ValueError(f"{run.path} was trained on a frame that is not kept with it; say data=histories.csv")
     return opened(run.experiment.data)
 
 
-def _read(data: str, run: Any) -> Any:
-    """A file's rows, its items as texts where the run's are. Integers come only of ids written as such: nothing is lost."""
+def _read(data: str, run: Any, columns: dict[str, str]) -> Any:
+    """A file's histories, its items as texts where the run's are. Integers come only of ids written as such: nothing is lost."""
     from recpref.data.asked import Asked
     from recpref.data.readers import read_file
 
-    user, item, _ = run.columns
-    frame = read_file(data, Asked(user, item)).to_pandas()
+    item = columns.get("item", run.columns.item)
+    frame = read_file(data, Asked(columns.get("user", run.columns.user), item)).to_pandas()
     if item in frame and run.items.kind == "str" and frame[item].dtype.kind in "iu":
         frame[item] = frame[item].astype(str)
-    return frame
+    return run.histories(frame, **columns, name=data)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from recpref import components
 from recpref.approximate import Approximate
+from recpref.data.frames import arrow_table
 from recpref.data.histories import history_of
 from recpref.data.interactions import Columns, Interactions
 from recpref.data.vocabulary import Vocabulary
@@ -127,8 +128,37 @@ class Run:
 
     @property
     def columns(self) -> Columns:
-        """What the columns were called in the training data."""
-        return Columns(**{name: self.experiment.data.options[name] for name in Columns._fields})
+        """What the columns were called in the training data; no time where the order of its rows was taken."""
+        found = Columns(**{name: self.experiment.data.options[name] for name in Columns._fields})
+        return found if found.time != "none" else found._replace(time=None)
+
+    def histories(
+        self, frame: Any, *, user: str | None = None, item: str | None = None, time: str | None = None, name: str = "the frame of histories"
+    ) -> Interactions:
+        """The histories in a frame, whose columns are called as in training where they are not named. ``time="none"``: there is no time.
+
+        The rows of a frame without the times of training are taken to be in order, which a warning says where a user has several.
+
+        Raises: ValueError for a missing column, and as ``Interactions.from_dataframe``.
+        """
+        table = arrow_table(frame)
+        there = ", ".join(map(repr, table.column_names)) or "none"
+        wanted = Columns(user or self.columns.user, item or self.columns.item, time or self.columns.time)
+        timed = wanted.time in table.column_names
+        needed = wanted if time not in (None, "none") else wanted._replace(time=None)
+        for role, column in needed._asdict().items():
+            if column is not None and column not in table.column_names:
+                raise ValueError(
+                    f"{name} has no column {column!r}; it has {there}; say run.histories(frame, {role}=NAME), or recommend data.{role}=NAME"
+                )
+        found = Interactions.from_dataframe(table, user=wanted.user, item=wanted.item, time=wanted.time if timed else None, name=name)
+        if time is None and wanted.time is not None and not timed and len(found) > found.n_users:  # one row is in order
+            warnings.warn(
+                f"{name} has no column {wanted.time!r}, the times of training; it has {there}: its rows are taken to be in order; "
+                "say run.histories(frame, time=NAME), or recommend data.time=NAME (none, if they are)",
+                stacklevel=3,
+            )
+        return found
 
     def recommend(
         self,
@@ -143,19 +173,20 @@ class Run:
         """The k best items for every user of a frame of histories (columns as in training) or of Interactions.
 
         Users may be new. Items that the model does not know are counted, reported by a warning and skipped; a user with
-        no known item gets no rows and is counted, too. Without a time column, row order is the order of time.
+        no known item gets no rows and is counted, too. ``histories`` names the columns of a frame that has others, and says what
+        a frame without times is taken for.
 
         ``search`` other than ``exact`` looks in an index of faiss, ``breadth`` wide (``recpref.approximate``), and the frame's
         ``attrs["found"]`` is the share of the exact lists of its first batch that it found.
 
         Returns: a frame ``user, item, rank, score`` in the order of user ids; rank 1 is best. Users get fewer than ``k``
         rows where the catalogue has no more items to offer.
-        Raises: ValueError for k < 1, as ``Interactions.from_dataframe`` and as ``Approximate``.
+        Raises: ValueError for k < 1, as ``histories`` and as ``Approximate``.
         """
         for name, value in (("k", k), ("batch_size", batch_size)):
             if value < 1:
                 raise ValueError(f"{name}={value} must be at least 1")
-        known = self._known(self._histories(histories))
+        known = self._known(histories if isinstance(histories, Interactions) else self.histories(histories))
         exact = TopK(self.model, seed=self.experiment.seed)
         topk = exact if search == "exact" else Approximate(self.model, kind=search, breadth=breadth)
         parts: list[pd.DataFrame] = []
@@ -183,15 +214,6 @@ class Run:
         from recpref.arrow_batches import recommend_batches
 
         return recommend_batches(self, batches, k, filter_seen=filter_seen)
-
-    def _histories(self, histories: Any) -> Interactions:
-        if isinstance(histories, Interactions):
-            return histories
-        user, item, time = self.columns
-        present = getattr(histories, "column_names", getattr(histories, "columns", None))  # an Arrow table's columns are arrays
-        if time is not None and present is not None and time not in list(present):
-            time = None
-        return Interactions.from_dataframe(histories, user=user, item=item, time=time, name="the frame of histories")
 
     def _known(self, data: Interactions) -> Interactions:
         """The same histories under the model's item numbers, without items that it does not know."""

@@ -47,6 +47,7 @@ def _fit_and_print(overrides: list[str]) -> None:
 
     from recpref.composition import compose
     from recpref.continuation import plan_to_continue
+    from recpref.data.checkup import unused_split
     from recpref.experiment import located, run_of
     from recpref.run import Run
     from recpref.source import opened
@@ -54,6 +55,8 @@ def _fit_and_print(overrides: list[str]) -> None:
     plan = compose(overrides) if resume is None else plan_to_continue(resume, pairs)
     data = opened(plan.data)
     print(*data.report, data, sep="\n")
+    if (own := unused_split(data, plan.split.name)) is not None:
+        print(f"beware: {own}")
     path = resume or located(plan, data)[1]
     if resume is None and (path / STATE).is_file():
         print(f"an interrupted training is in {path}: this one starts anew and replaces it; resume={path} would go on with it")
@@ -80,18 +83,27 @@ def _refuse_early(pairs: dict[str, str], resume: Path | None) -> None:
 
 def _print_rows(runs: list[Run]) -> None:
     plan = runs[0].experiment
-    ks, filtered = plan.evaluation.get("ks", ()), plan.evaluation.get("filter_seen")
-    columns = [f"{metric}@{k}" for metric in ("hr", "ndcg") for k in ks]
+    columns = [f"{metric}@{k}" for metric in ("hr", "ndcg") for k in plan.evaluation.get("ks", ())]
+    seen = "seen items filtered" if plan.evaluation.get("filter_seen") else "seen items not filtered"
+    users = len(runs[0].per_user)
+    title = f"test: {plan.data.name}, {plan.split.name}, full ranking, {seen}, {users:,} users"
+    console.table(title, ["model", *(column.upper() for column in columns)], _rows(runs, columns))
+    by, n_negatives = plan.evaluation.get("sampled"), plan.evaluation.get("n_negatives")
+    if rows := _rows(runs, [f"sampled-{by}-{n_negatives}/{column}" for column in columns]):
+        how = "uniformly" if by == "uniform" else f"by {by}"
+        title = f"sampled candidates, not comparable with the above: targets among {n_negatives} negatives, drawn {how}"
+        console.table(title, ["model", *(column.upper() for column in columns)], rows)
+
+
+def _rows(runs: list[Run], columns: list[str]) -> list[list[str]]:
+    """A row a run that has these metrics, and one for the model before its refit."""
     rows = []
     for run in runs:
         name = run.experiment.model.name
         for label, prefix in ((name, "test"), (f"{name}, before the refit", "chosen/test")):
             if all(f"{prefix}/{column}" in run.metrics for column in columns):
                 rows.append([label, *(f"{run.metrics[f'{prefix}/{column}']:.4f}" for column in columns)])
-    seen = "seen items filtered" if filtered else "seen items not filtered"
-    users = len(runs[0].per_user)
-    title = f"test: {plan.data.name}, {plan.split.name}, full ranking, {seen}, {users:,} users"
-    console.table(title, ["model", *(column.upper() for column in columns)], rows)
+    return rows
 
 
 def _print_course(run: Run) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,10 @@ from recpref.processes import first, restarted, wait, wait_for
 OWNER = "process"
 LEAST = 64 * 2**20  # bytes that the smallest run, its logs and its saved state may need
 STATE = "training.ckpt"
-UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)  # not ours, read-only, or a file where a folder belongs
+UNWRITABLE = (  # not ours, read-only, a file where a folder belongs, or a place that holds no files, such as /proc
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENOTDIR, errno.EEXIST, errno.ENOENT),
+)
 
 
 def place_of(path: Path) -> Path:
@@ -78,24 +82,40 @@ def workplace(path: Path, *, resume: bool = False) -> Iterator[Path]:
     wait()
 
 
-def _claim(place: Path, path: Path, resume: bool) -> None:
-    owner = owner_of(place)
-    if owner is not None and not restarted():  # who restarts us has ended all that was there before
-        raise ValueError(f"{path} is being made by process {owner}; wait for it or stop it")
-    if (place / STATE).is_file() and not resume:
-        raise ValueError(f"an interrupted training of {path} was found; continue it with resume={path}, or remove {place}")
-    if not resume:
-        shutil.rmtree(place, ignore_errors=True)
+@contextmanager
+def _writes(folder: Path, what: str) -> Iterator[None]:
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        (place / OWNER).write_text(str(os.getpid()))
-        _refuse_full_disk(place, path)
-        if resume and not (place / STATE).is_file():
-            _take_up(path, place)
+        yield
     except OSError as error:
         if error.errno not in UNWRITABLE:
             raise
-        raise PermissionError(f"{path.parent} cannot be written to; say out=FOLDER for another place") from error
+        raise PermissionError(f"{folder} cannot be written to; say out={what} for another place") from error
+
+
+def refuse_unwritable(out: Path, what: str = "FOLDER") -> None:
+    """What ``workplace`` would refuse later, before there is any work to lose. Nothing is left there, no folder either.
+
+    Raises: PermissionError where ``out``, the ``what`` that is to be made, could not be.
+    """
+    there = next(folder for folder in out.absolute().parents if os.path.lexists(folder))
+    with _writes(out.parent, what):
+        tempfile.TemporaryFile(dir=there).close()
+
+
+def _claim(place: Path, path: Path, resume: bool) -> None:
+    with _writes(path.parent, "FOLDER"):
+        owner = owner_of(place)
+        if owner is not None and not restarted():  # who restarts us has ended all that was there before
+            raise ValueError(f"{path} is being made by process {owner}; wait for it or stop it")
+        if (place / STATE).is_file() and not resume:
+            raise ValueError(f"an interrupted training of {path} was found; continue it with resume={path}, or remove {place}")
+        if not resume:
+            shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True, exist_ok=True)
+        (place / OWNER).write_text(str(os.getpid()))
+        _refuse_full_disk(place, path)
+    if resume and not (place / STATE).is_file():
+        _take_up(path, place)
 
 
 def _take_up(path: Path, place: Path) -> None:

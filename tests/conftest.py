@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import jaxtyping
 import pytest
@@ -22,6 +25,22 @@ def pytest_collection_modifyitems(items):
     """Files with what takes long begin first, so that no process is left alone with it at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture
+def read_only() -> Iterator[Path]:
+    """A folder in which nothing can be made, for root neither: for the while of a test root is nobody, whom modes do bind."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:  # under tmp_path nobody could not even look
+        Path(name).chmod(0o555)
+        root = os.geteuid() == 0
+        if root:
+            os.seteuid(65534)
+        try:
+            yield Path(name)
+        finally:
+            if root:
+                os.seteuid(0)
+            Path(name).chmod(0o755)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pandas as pd
@@ -65,10 +66,12 @@ def same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
 def test_wherever_the_stream_is_cut(run: recpref.Run, frame: pd.DataFrame, size: int, timed: bool) -> None:
     frame = frame if timed else frame.drop(columns="when")
     batches = pa.Table.from_pandas(frame, preserve_index=False).to_batches(max_chunksize=size)
-    found = list(run.recommend_batches(iter(batches), 4))
+    with nullcontext() if timed else pytest.warns(UserWarning, match="a batch of histories has no column 'when'"):
+        found = list(run.recommend_batches(iter(batches), 4))
+    expected = run.recommend(frame if timed else run.histories(frame, time="none"), 4)
     assert found[0].schema.names == ["user", "item", "rank", "score"]
     assert found[0].schema.types == [batches[0].schema.types[0], pa.string(), pa.int64(), pa.float32()]
-    same(collected(found), run.recommend(frame, 4))
+    same(collected(found), expected)
 
 
 def test_seen_items_may_stay(run: recpref.Run, frame: pd.DataFrame) -> None:
@@ -82,6 +85,8 @@ def test_nothing_comes_of_nothing_and_errors_name_the_column(run: recpref.Run) -
         list(run.recommend_batches([pa.record_batch({"user": ["a"]})]))
     with pytest.raises(ValueError, match="column 'who' has 1 missing ids"):
         list(run.recommend_batches([pa.record_batch({"who": ["a", None], "what": ["i1", "i2"]})]))
+    with pytest.raises(ValueError, match="the batches of histories: two columns are called 'who'"):
+        list(run.recommend_batches([pa.RecordBatch.from_arrays([pa.array(["a"])] * 3, names=["who", "who", "what"])]))
 
 
 @pytest.mark.slow

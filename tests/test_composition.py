@@ -174,6 +174,7 @@ def test_a_component_from_elsewhere_has_options(recipe_model: str) -> None:
         ("data.time=null", "data", "time", None),
         ("data.user=user id", "data", "user", "user id"),
         ("data.min_rating=4", "data", "min_rating", 4),
+        ("data.rating=a column", "data", "rating", "a column"),
     ],
 )
 def test_values_are_read_as_their_type(override: str, section: str, option: str, value: Any) -> None:

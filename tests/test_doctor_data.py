@@ -22,6 +22,14 @@ def test_a_file_is_checked_without_training(tmp_path: Path, capsys: pytest.Captu
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_split_that_is_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "my.csv").write_text("user,item,ts,split\n1,a,1,train\n1,b,2,train\n1,c,3,test\n")
+    doctor([f"data={tmp_path}/my.csv"])
+    assert "beware: the data has a column 'split' (train, test) that split=leave_one_out does not use; split=given does" in (
+        capsys.readouterr().out
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "options", "says"),
     [

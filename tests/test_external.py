@@ -138,6 +138,7 @@ def test_what_is_refused() -> None:
         (good.assign(user=[1, 1, 2]), {}, "user ids are int"),
         (good, {"ks": (0,)}, "cut-offs of at least 1"),
         (good, {"split": "leave_two_out"}, "unknown split"),
+        (pd.concat([good, good["rank"]], axis=1), {}, "the rankings: two columns are called 'rank'"),
         ([1, 2], {}, "a list is no data frame"),
     ):
         with pytest.raises(ValueError, match=says):

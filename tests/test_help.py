@@ -12,6 +12,7 @@ from recpref.callbacks import Stopping
 from recpref.composition import PLAIN, TRAINER, compose
 from recpref.data import cards
 from recpref.data.batches import Loader
+from recpref.data.readers import SUFFIXES
 from recpref.evaluation import Evaluation
 from recpref.help import overview
 from recpref.optimizer import Optimizer
@@ -47,6 +48,12 @@ def test_every_data_set_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     text = shown(capsys)
     for name in cards.names():
         assert re.search(rf"^  {name}\s+{re.escape(cards.card(name).title)}$", text, re.MULTILINE), name
+
+
+def test_every_kind_of_file_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """All that is read as interactions: features alone are none."""
+    (files,) = re.findall(r"^  a file: (.*)$", shown(capsys), re.MULTILINE)
+    assert set(re.findall(r"\.\w+", files)) == {*SUFFIXES, ".gz"} - {".item", ".user"}
 
 
 def test_every_option_has_its_default(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from recpref.data import cards
 from recpref.data.cards import open_data
 from recpref.prepare import prepare
 
@@ -43,6 +44,25 @@ def test_a_store_in_one_command(csv: str, tmp_path: Path, capsys: pytest.Capture
 def test_what_is_refused(arguments: list[str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         prepare(arguments)
+
+
+@pytest.mark.parametrize("data", ["nowhere.csv", "ml_100k"])
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(data: str, read_only: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the data are read, and so before it is seen that there are none."""
+    monkeypatch.setattr(cards, "open_data", lambda *_, **__: pytest.fail("the data were read"))
+    for out in (read_only / "store", read_only / "new" / "store"):
+        with pytest.raises(PermissionError, match=f"{out.parent} cannot be written to; say out=FOLDER"):
+            prepare([f"data={data}", f"out={out}"])
+
+
+@pytest.mark.parametrize("data", ["nowhere.csv", "ml_100k"])
+def test_what_stands_there_is_seen_before_the_work(data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file, under which or in whose place a folder is to be made."""
+    monkeypatch.setattr(cards, "open_data", lambda *_, **__: pytest.fail("the data were read"))
+    (tmp_path / "file").write_text("content")
+    for out, error, message in (("file", ValueError, "exists and is no store"), ("file/store", PermissionError, "say out=FOLDER")):
+        with pytest.raises(error, match=message):
+            prepare([f"data={data}", f"out={tmp_path}/{out}"])
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:

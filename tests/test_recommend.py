@@ -66,13 +66,32 @@ def test_the_default_is_ten(run_recommend: Recommend, run: Run, tmp_path: Path) 
 
 
 def test_lists_for_other_histories(run_recommend: Recommend, run: Run, tmp_path: Path) -> None:
-    """data= names a file with the same columns; its users are new; the time column may be missing."""
+    """data= names a file with the same columns; its users are new; the time column may be missing, which is said."""
     other = pd.DataFrame({"who": ["new", "new", "other"], "what": ["i00", "i05", "i07"]})
     other.to_csv(tmp_path / "other.csv", index=False)
-    run_recommend(f"run={run.path}", f"data={tmp_path}/other.csv", f"out={tmp_path}/recs.csv", "k=2")
+    with pytest.warns(UserWarning, match=r"other\.csv has no column 'when', the times of training; .* recommend data\.time=NAME"):
+        run_recommend(f"run={run.path}", f"data={tmp_path}/other.csv", f"out={tmp_path}/recs.csv", "k=2")
     found = pd.read_csv(tmp_path / "recs.csv")
     assert found["user"].tolist() == ["new", "new", "other", "other"]
-    pd.testing.assert_frame_equal(found, run.recommend(other, k=2), check_dtype=False)
+    pd.testing.assert_frame_equal(found, run.recommend(other.assign(when=range(3)), k=2), check_dtype=False)
+    run_recommend(f"run={run.path}", f"data={tmp_path}/other.csv", "data.time=none", f"out={tmp_path}/again.csv", "k=2")
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "again.csv"), found)
+
+
+def test_histories_whose_columns_are_called_otherwise(run_recommend: Recommend, tmp_path: Path) -> None:
+    """data.user=, data.item= and data.time= say what they are called: the lists are those of the run's own data, whose order counts."""
+    cycle().to_csv(tmp_path / "clicks.csv", index=False)
+    columns = ["data.user=who", "data.item=what", "data.time=when"]
+    run = recpref.fit("model=markov", f"data={tmp_path}/clicks.csv", *columns, f"out={tmp_path}/runs")
+    other = cycle().rename(columns={"who": "a", "what": "b", "when": "c"}).iloc[::-1]
+    other.to_csv(tmp_path / "other.csv", index=False)
+    named = ["data.user=a", "data.item=b", "data.time=c"]
+    run_recommend(f"run={run.path}", f"data={tmp_path}/other.csv", *named, f"out={tmp_path}/other-recs.csv")
+    run_recommend(f"run={run.path}", f"out={tmp_path}/recs.csv")
+    found = pd.read_csv(tmp_path / "recs.csv")
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "other-recs.csv"), found)
+    run_recommend(f"run={run.path}", f"data={tmp_path}/other.csv", *named[:2], "data.time=none", f"out={tmp_path}/reversed.csv")
+    assert not pd.read_csv(tmp_path / "reversed.csv").equals(found)
 
 
 @pytest.mark.parametrize(("value", "seen"), [("true", False), ("false", True), ("False", True)])
@@ -120,13 +139,19 @@ BAD = [
     (["run={run}", "out={out}/recs.csv", "k=ten"], "k=ten must be a whole number"),
     (["run={run}", "out={out}/recs.csv", "k=1.5"], r"k=1\.5 must be a whole number"),
     (["run={run}", "out={out}/recs.csv", "filter_seen=perhaps"], "unknown filter_seen 'perhaps'; .*known: false, true"),
-    (["run={run}", "out={out}/recs.csv", "top=3"], "unknown option 'top'; .*known: data, filter_seen, k, out, run, search"),
+    (
+        ["run={run}", "out={out}/recs.csv", "top=3"],
+        r"unknown option 'top'; .*known: data, data\.item, data\.time, data\.user, filter_seen, k, out, run, search",
+    ),
     (["run={run}", "out={out}/recs.csv", "3"], "'3' is not of the form key=value"),
     (["run={run}", "out={out}/recs.csv", "--fast"], "unknown switch --fast; known: --help, -h"),
     (["run={out}", "out={out}/recs.csv"], "is not a run: it has no experiment.yaml"),
     (["run={out}/nowhere", "out={out}/recs.csv"], "nowhere is not a run"),
     (["run={run}", "out={out}/recs.csv", "data={out}/none.csv"], "no such file: .*none.csv"),
-    (["run={run}", "out={out}/recs.csv", "data={out}/wrong.csv"], "no column 'who'; it has 'a', 'b'"),
+    (["run={run}", "out={out}/recs.csv", "data={out}/wrong.csv"], r"no column 'who'; it has 'a', 'b'; say .*recommend data\.user=NAME"),
+    (["run={run}", "out={out}/recs.csv", "data={out}/wrong.csv", "data.user=a"], "no column 'what'; it has 'a', 'b'; say .*data.item=NAME"),
+    (["run={run}", "out={out}/recs.csv", "data.user=a"], "data.user= names a column of other histories; say data=histories.csv, too"),
+    (["run={run}", "out={out}/recs.csv", "user=a"], "unknown option 'user'; did you mean 'data.user'"),
 ]
 
 
@@ -146,6 +171,35 @@ def test_a_mistake_is_one_line_and_no_file(
     assert err.count("\n") == 1
     assert re.search(message, err)
     assert sorted(tmp_path.iterdir()) == before
+
+
+def refused(run_recommend: Recommend, capsys: pytest.CaptureFixture[str], out: Path) -> str:
+    """What is said of a file that cannot be written, before even the run is read."""
+    with pytest.raises(SystemExit) as left:
+        run_recommend("run=nowhere", f"out={out}")
+    assert left.value.code == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["recs.csv", "new/recs.csv"])
+def test_a_read_only_folder_is_refused_before_the_work(
+    run_recommend: Recommend, read_only: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """One line, and not a traceback after hours."""
+    out = read_only / name
+    assert refused(run_recommend, capsys, out) == f"error: {out.parent} cannot be written to; say out=FILE for another place\n"
+
+
+def test_a_folder_for_a_file_and_a_file_for_a_folder_are_refused_before_the_work(
+    run_recommend: Recommend, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither is touched."""
+    folder, file = tmp_path / "recs.csv", tmp_path / "file"
+    folder.mkdir()
+    file.write_text("content")
+    assert refused(run_recommend, capsys, folder) == f"error: out={folder} is a folder; say the file that is to be written\n"
+    assert refused(run_recommend, capsys, file / "recs.csv") == f"error: {file} cannot be written to; say out=FILE for another place\n"
+    assert file.read_text() == "content"
 
 
 def test_a_failing_write_leaves_nothing(run_recommend: Recommend, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -159,7 +159,7 @@ def test_a_recommendation_by_hand(counted: Run) -> None:
     train = frame[frame.groupby("who").cumcount(ascending=False) >= 2]
     counts = train["what"].value_counts()
     best = counts.index[:2].tolist()
-    got = counted.recommend(pd.DataFrame({"who": "nobody yet", "what": best}), k=3)
+    got = counted.recommend(pd.DataFrame({"who": "nobody yet", "what": best, "when": [1, 2]}), k=3)
     assert got.columns.tolist() == ["user", "item", "rank", "score"]
     assert got["user"].tolist() == ["nobody yet"] * 3
     assert got["rank"].tolist() == [1, 2, 3]
@@ -210,8 +210,31 @@ def test_who_a_user_was_in_training_does_not_matter(run: Run) -> None:
 
 
 def test_without_times_row_order_is_the_order(run: Run) -> None:
-    """The frame may lack the time column that training had."""
-    pd.testing.assert_frame_equal(run.recommend(cycle().drop(columns="when")), run.recommend(cycle()))
+    """The frame may lack the time column that training had, which is said; who says so first hears nothing."""
+    without = cycle().drop(columns="when")
+    with pytest.warns(UserWarning, match="histories has no column 'when', the times of training; it has 'who', 'what': its rows are taken"):
+        found = run.recommend(without)
+    pd.testing.assert_frame_equal(found, run.recommend(cycle()))
+    pd.testing.assert_frame_equal(run.recommend(run.histories(without, time="none")), found)
+
+
+def test_a_run_without_times_misses_none(tmp_path: Path) -> None:
+    """Nothing is said of a column that training did not have, either."""
+    frame = cycle().drop(columns="when")
+    run = recpref.fit("model=popular", f"out={tmp_path}", data=Interactions.from_dataframe(frame, user="who", item="what"))
+    assert run.columns == ("who", "what", None)
+    assert len(run.recommend(frame)) > 0
+
+
+def test_columns_may_be_called_otherwise(run: Run) -> None:
+    """Each is named where it is; the times under their new name order the rows."""
+    other = cycle().rename(columns={"who": "a", "what": "b", "when": "c"}).sample(frac=1, random_state=3)
+    found = run.histories(other, user="a", item="b", time="c")
+    pd.testing.assert_frame_equal(run.recommend(found), run.recommend(cycle()))
+    with pytest.raises(ValueError, match=r"no column 'what'; it has 'a', 'b', 'c'; say run\.histories\(frame, item=NAME\), or"):
+        run.histories(other, user="a")
+    with pytest.raises(ValueError, match=r"has no column 'd'; .*time=NAME"):
+        run.histories(other, user="a", item="b", time="d")
 
 
 def test_histories_may_be_polars_or_interactions(run: Run) -> None:
@@ -223,7 +246,7 @@ def test_histories_may_be_polars_or_interactions(run: Run) -> None:
 
 def test_unknown_items_are_counted_and_skipped(run: Run) -> None:
     """3 of 6 rows name 2 unknown items; user b has no other and gets nothing."""
-    frame = pd.DataFrame({"who": ["a", "a", "a", "b", "b", "c"], "what": ["i01", "new", "i02", "new", "newer", "i03"]})
+    frame = pd.DataFrame({"who": ["a", "a", "a", "b", "b", "c"], "what": ["i01", "new", "i02", "new", "newer", "i03"], "when": range(6)})
     with pytest.warns(UserWarning, match=r"3 of 6 interactions name items .* 'new', 'newer'\) .*skipped; 1 users have no other") as caught:
         lists = run.recommend(frame, k=4)
     assert len(caught) == 1

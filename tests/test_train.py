@@ -83,6 +83,43 @@ def test_training_prints_the_row_beside_the_baseline(run_train: Train, csv: str,
     assert f"saved in {only_run(tmp_path / 'runs', 'sasrec')}" in out
 
 
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_split_that_is_there_is_not_passed_over_in_silence(run_train: Train, tmp_path: Path, folder: bool) -> None:
+    """A column of the table, or files of a folder: one line, before training, unless split=given is said."""
+    frame = cycle()
+    frame["split"] = ["test" if row % 4 == 3 else "train" for row in range(len(frame))]
+    where = tmp_path / "clicks" if folder else tmp_path / "clicks.csv"
+    if folder:
+        where.mkdir()
+        for name, rows in frame.groupby("split"):
+            rows.drop(columns="split").to_csv(where / f"{name}.csv", index=False)
+    else:
+        frame.to_csv(where, index=False)
+    said = "beware: the data has a column 'split' (train, test) that split=leave_one_out does not use; split=given does\n"
+    out, err = run_train("model=popular", f"data={where}", f"out={tmp_path}/runs")
+    assert (err, out.count(said)) == ("", 1)
+    assert out.index(said) < out.index("run: ")
+    assert "beware" not in run_train("model=popular", f"data={where}", "split=given", f"out={tmp_path}/runs")[0]
+
+
+@pytest.mark.parametrize(("by", "how"), [("uniform", "uniformly"), ("popularity", "by popularity")])
+def test_sampled_candidates_are_printed_below_as_what_they_are(run_train: Train, csv: str, tmp_path: Path, by: str, how: str) -> None:
+    """The numbers of metrics.json of both models, under a title of their own; nothing of the kind where they were not asked for."""
+    said = "sampled candidates, not comparable with the above"
+    asked = ("evaluation.ks=[5]", f"evaluation.sampled={by}", "evaluation.n_negatives=3")
+    out, err = run_train("model=itemknn", f"data={csv}", *asked, f"out={tmp_path}/runs")
+    assert err == ""
+    full, _, sampled = out.partition("sampled candidates")
+    assert "full ranking" in " ".join(full.split())
+    flat = " ".join(sampled.split())
+    assert flat.startswith(f", not comparable with the above: targets among 3 negatives, drawn {how}")
+    for model in ("itemknn", "popular"):
+        metrics = json.loads((only_run(tmp_path / "runs", model) / "metrics.json").read_text())
+        row = next(line for line in sampled.splitlines() if re.search(rf"[│|]\s*{model}\s", line))
+        assert re.findall(r"\d\.\d{4}", row) == [f"{metrics[f'test/sampled-{by}-3/{name}@5']:.4f}" for name in ("hr", "ndcg")]
+    assert said not in " ".join(run_train("model=itemknn", f"data={csv}", f"out={tmp_path}/runs")[0].split())
+
+
 def test_an_underfit_run_says_what_to_do(run_train: Train, csv: str, tmp_path: Path) -> None:
     """One epoch with nothing to compare it with was cut short."""
     out, _ = run_train("model=sasrec", f"data={csv}", *TINY, "trainer.max_epochs=1", f"out={tmp_path}/runs")
@@ -132,7 +169,7 @@ BAD = [
     (["model=sasrec", "data={csv}", "examples=cloze"], "use examples=next_item"),
     (["model=sasrec", "data={csv}", "data.user=who"], "no column 'who'; it has 'user_id', 'item_id', 'timestamp'"),
     (["model=sasrec", "data={csv}", "data.k_core=99"], r"data\.k_core=99 leaves nothing"),
-    (["model=sasrec", "data={csv}", "data.min_rating=3"], r"data\.min_rating=3.* needs a column 'rating'"),
+    (["model=sasrec", "data={csv}", "data.min_rating=3"], r"data\.min_rating needs a column of ratings, .* say data\.rating="),
     (["model=sasrec", "data={csv}.nowhere.csv"], "no such file: .*nowhere.csv"),
     (["model=sasrec", "data=ml_100"], "did you mean 'ml_100k'"),
     (["model=sasrec"], "no data was named; say data="),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from recpref.workplace import OWNER, STATE, place_of, run_at, state_of, workplace
+from recpref.workplace import OWNER, STATE, place_of, refuse_unwritable, run_at, state_of, workplace
 
 
 def test_the_run_appears_only_when_everything_is_written(tmp_path):
@@ -73,12 +74,26 @@ def test_a_dead_owner_does_not_block(tmp_path):
     assert path.is_dir()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_folder_is_refused(tmp_path):
-    tmp_path.chmod(0o500)
-    with pytest.raises(PermissionError, match="say out=FOLDER"), workplace(tmp_path / "model" / "run"):
+def test_a_read_only_folder_is_refused(read_only):
+    with pytest.raises(PermissionError, match="model cannot be written to; say out=FOLDER"), workplace(read_only / "model" / "run"):
         pass
-    tmp_path.chmod(0o700)
+    with pytest.raises(PermissionError, match=f"{read_only} cannot be written to; say out=FILE"):
+        refuse_unwritable(read_only / "recs.csv", "FILE")
+
+
+@pytest.mark.parametrize("out", ["run", "model/run"])
+def test_a_place_that_can_be_written_to_is_left_as_it_was(tmp_path, out):
+    refuse_unwritable(tmp_path / out)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not Path("/proc").is_mount(), reason="Linux keeps no files in /proc, whoever asks")
+@pytest.mark.parametrize("out", ["/proc/run", "/proc/model/run"])
+def test_a_place_that_holds_no_files_is_refused(out):
+    with pytest.raises(PermissionError, match="say out=FOLDER"), workplace(Path(out)):
+        pass
+    with pytest.raises(PermissionError, match="say out=FOLDER"):
+        refuse_unwritable(Path(out))
 
 
 def test_a_read_only_file_system_is_refused(tmp_path, monkeypatch):
@@ -88,12 +103,17 @@ def test_a_read_only_file_system_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(PermissionError, match="say out=FOLDER"), workplace(tmp_path / "model" / "run"):
         pass
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **where: refuse(*where.values()))
+    with pytest.raises(PermissionError, match="say out=FOLDER"):
+        refuse_unwritable(tmp_path / "model" / "run")
 
 
 def test_a_file_where_the_folder_belongs_is_refused(tmp_path):
     (tmp_path / "model").write_text("content")
     with pytest.raises(PermissionError, match="say out=FOLDER"), workplace(tmp_path / "model" / "run"):
         pass
+    with pytest.raises(PermissionError, match="say out=FOLDER"):
+        refuse_unwritable(tmp_path / "model" / "run")
     assert (tmp_path / "model").read_text() == "content"
 
 

@@ -11,7 +11,8 @@ class Asked(NamedTuple):
     """Names of columns are guessed where they are None; ``time="none"`` says that there is no time.
 
     ``separator`` is one, or one of ``comma``, ``semicolon``, ``tab``, ``pipe``, ``space``; it is sniffed where it is None.
-    Without ``extra`` only the named columns are read, and those in ``also``, where they exist.
+    Without ``extra`` only the named columns are read, and those in ``also``, where they exist; with ``rated`` those that may hold
+    ratings, too.
     """
 
     user: str | None = None
@@ -22,6 +23,7 @@ class Asked(NamedTuple):
     extra: bool = True
     also: tuple[str, ...] = ()
     missing_time: Literal["refuse", "drop"] = "refuse"
+    rated: bool = False
 
     @property
     def divider(self) -> str | None:

@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from recpref.data.asked import Asked
+from recpref.data.frames import refuse_twice
 from recpref.data.interactions import Interactions
 from recpref.data.separated import beginning, parsed
 from recpref.data.vocabulary import Vocabulary
@@ -26,7 +27,7 @@ KINDS = {"token": pa.string(), "token_seq": pa.string(), "float": pa.float64(), 
 def read_atomic_file(path: Path, asked: Asked) -> pa.Table:
     """An ``.inter``, ``.item`` or ``.user`` file, its columns without their types.
 
-    Raises: ValueError for a header without types, or with others than RecBole's four.
+    Raises: ValueError for a header without types, with others than RecBole's four, or with two columns of one name.
     """
     fields = beginning(path, asked.encoding)[0].split("\t")
     typed = [field.rpartition(":") for field in fields]
@@ -34,6 +35,7 @@ def read_atomic_file(path: Path, asked: Asked) -> pa.Table:
         if not name or kind not in KINDS:
             raise ValueError(f"{path}: {field!r} in the header is not of the form name:type; types are {', '.join(KINDS)}")
     names = [name for name, _, _ in typed]
+    refuse_twice(names, path)
     kinds = {name: KINDS[kind] for name, _, kind in typed}
     return parsed(io.BytesIO(path.read_bytes()), path, "\t", asked, names, header=True, kinds=kinds)
 

@@ -80,6 +80,7 @@ def load(
     *,
     k_core_of: int | None = None,
     min_rating: float | None = None,
+    rating: str | None = None,
     duplicates: Duplicates | None = None,
     ties: Ties = "file",
     asked: Asked | None = None,
@@ -95,12 +96,14 @@ def load(
         replace(_found(description, asked), name=name),
         k_core_of=own.get("k_core") if k_core_of is None else k_core_of,
         min_rating=own.get("min_rating") if min_rating is None else min_rating,
+        rating=rating,
         duplicates=duplicates or own.get("duplicates", "keep"),
         ties=ties,
     )
     differs = [
         k_core_of not in (None, own.get("k_core")),
         min_rating not in (None, own.get("min_rating")),
+        rating is not None,
         duplicates not in (None, own.get("duplicates", "keep")),
         ties != "file",
         asked.time != description.time,
@@ -118,7 +121,13 @@ def _found(description: Card, asked: Asked) -> Interactions:
         if path is not None:
             return _read(path, source, description, asked)
     tried = ", ".join(f"{source.kind} {source.path}" for source in description.sources)
-    raise FileNotFoundError(f"{description.name} was not found ({tried}); set RECPREF_DATA to the folder that holds it")
+    raise FileNotFoundError(f"{description.name} was not found ({tried}); {remedy()}")
+
+
+def remedy() -> str:
+    """What is said where data is in none of the places."""
+    root = os.environ.get("RECPREF_DATA")
+    return f"RECPREF_DATA={root} does not hold it" if root else "set RECPREF_DATA to the folder that holds it"
 
 
 def _place(source: Source) -> Path | None:
@@ -166,6 +175,7 @@ def open_data(
     user: str | None = None,
     item: str | None = None,
     time: str | None = None,
+    rating: str | None = None,
     k_core: int | None = None,
     min_rating: float | None = None,
     duplicates: Duplicates | None = None,
@@ -177,19 +187,20 @@ def open_data(
 ) -> Interactions:
     """A card's data, a file or a folder.
 
-    Columns that are not named are guessed; ``time="none"`` takes the order of the rows. ``duplicates`` (by default those of
+    Columns that are not named are guessed; ``time="none"`` takes the order of the rows, and ``rating`` is what ``min_rating`` is held
+    against. ``duplicates`` (by default those of
     the card, else ``keep``): what becomes of rows that repeat a user and item. ``ties=random`` puts rows of one user and one
     time in an order that does not come from the file: what a file orders by a rule, models learn by heart. ``separator`` may
     be spelled ``comma``, ``semicolon``, ``tab``, ``pipe`` or ``space``. Without ``extra`` no column is read that is not needed.
 
     Raises: ValueError for an unknown name; otherwise as the readers.
     """
-    also = ("split", *(("rating",) if min_rating is not None else ()))
-    asked = Asked(user, item, time, separator, encoding, extra, also, missing_time)
+    also = ("split", *(() if rating is None else (rating,)))
+    asked = Asked(user, item, time, separator, encoding, extra, also, missing_time, rated=min_rating is not None)
     path = Path(name)
     if name in names():
-        return load(name, k_core_of=k_core, min_rating=min_rating, duplicates=duplicates, ties=ties, asked=asked)
+        return load(name, k_core_of=k_core, min_rating=min_rating, rating=rating, duplicates=duplicates, ties=ties, asked=asked)
     if not (path.exists() or path.suffix):
         raise ValueError(unknown("data set", name, names(), hint=HINT))
     data = read_folder(path, asked) if path.is_dir() else open_file(path, asked)
-    return filter_by(data, k_core_of=k_core, min_rating=min_rating, duplicates=duplicates or "keep", ties=ties)
+    return filter_by(data, k_core_of=k_core, min_rating=min_rating, rating=rating, duplicates=duplicates or "keep", ties=ties)

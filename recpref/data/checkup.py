@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from recpref.data.filters import repeats
+from recpref.data.forms import SPLITS
 from recpref.data.interactions import Interactions
 
 QUANTILES = (0, 0.25, 0.5, 0.75, 0.95, 1)
 LEAST = 3  # leave-one-out: one to train on, one to validate, one to test
 CORE = 5
+OWN = "split"  # the column of data that somebody divided already; a folder of train and test files has it, too
 
 
 def facts(data: Interactions) -> list[list[str]]:
@@ -38,7 +40,7 @@ def warnings(data: Interactions) -> list[str]:
     """What may spoil an experiment, each with the option that helps."""
     lengths, n_repeats = np.diff(data.offsets), int(repeats(data).sum())
     rare = float((data.item_counts[1:] < CORE).mean())
-    found = []
+    found = [] if (own := unused_split(data)) is None else [own]
     if data.clock == "none":
         found.append("there is no time: a user's rows are taken to be in order, and splits by time are refused")
     if data.tied_share > 0.1:
@@ -52,6 +54,17 @@ def warnings(data: Interactions) -> list[str]:
     if data.n_items < 50:
         found.append(f"{data.n_items} items are few: metrics at 10 and 20 are high for any model")
     return found
+
+
+def unused_split(data: Interactions, split: str = "leave_one_out") -> str | None:
+    """What is said of data that are divided already, where another split than ``given`` divides them; else None."""
+    if split == "given" or data.extra is None or OWN not in data.extra:
+        return None
+    values = set(map(str, data.extra[OWN].unique()))
+    named = [name for name in SPLITS if name in values]
+    if len(named) < len(values) or "train" not in named or len(named) < 2:
+        return None
+    return f"the data has a column {OWN!r} ({', '.join(named)}) that split={split} does not use; split=given does"
 
 
 def _names(features: object) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Int64
 
+from recpref.data.guess import rating_of
 from recpref.data.interactions import Interactions
 from recpref.data.ties import at_random
 from recpref.suggest import unknown
@@ -21,20 +22,24 @@ def filter_by(
     *,
     k_core_of: int | None = None,
     min_rating: float | None = None,
+    rating: str | None = None,
     duplicates: Duplicates = "keep",
     ties: Ties = "file",
 ) -> Interactions:
     """Each rule that is asked for, with a line of the report. A user's last word counts, so duplicates come before the threshold.
 
+    ``rating``: the column that ``min_rating`` is held against, guessed where it is None.
     ``ties``: the order of rows of one user and one time, that of the file or a random one (always the same).
 
-    Raises: ValueError for another order of ties, and as the rules.
+    Raises: ValueError for another order of ties, a column of ratings without a threshold, and as the rules.
     """
+    if rating is not None and min_rating is None:
+        raise ValueError(f"data.rating={rating} is the column that data.min_rating is held against; say that, too, or leave it out")
     if ties not in get_args(Ties):
         raise ValueError(unknown("data.ties", str(ties), get_args(Ties)))
     data = without_duplicates(data, duplicates)
-    data = data if min_rating is None else at_least(data, min_rating)
-    data = k_core(data, k_core_of) if k_core_of else data
+    data = data if min_rating is None else at_least(data, min_rating, rating)
+    data = data if k_core_of is None else k_core(data, k_core_of)
     return at_random(data) if ties == "random" else data
 
 
@@ -75,7 +80,7 @@ def k_core(data: Interactions, k: int) -> Interactions:
     Raises: ValueError for ``k < 1`` or when nothing is left.
     """
     if k < 1:
-        raise ValueError(f"data.k_core={k} must be at least 1")
+        raise ValueError(f"data.k_core={k} must be at least 1, which keeps everything")
     kept = np.ones(len(data), dtype=bool)
     while True:
         users = np.bincount(data.user[kept], minlength=data.n_users + 1)
@@ -87,17 +92,17 @@ def k_core(data: Interactions, k: int) -> Interactions:
     return _kept(data, kept, f"k_core={k}")
 
 
-def at_least(data: Interactions, rating: float) -> Interactions:
-    """Keeps interactions with ``rating`` or more, and renumbers.
+def at_least(data: Interactions, least: float, column: str | None = None) -> Interactions:
+    """Keeps interactions with a rating of ``least`` or more, and renumbers. The ratings are in ``column``, or in one that is guessed.
 
     Raises: ValueError where there are no ratings, where they are no numbers, or where nothing is left.
     """
-    if data.extra is None or "rating" not in data.extra:
-        raise ValueError(f"data.min_rating={rating} needs a column 'rating', which {data.name} does not have")
-    ratings = data.extra["rating"]
+    extra = pd.DataFrame() if data.extra is None else data.extra
+    column, line = rating_of(list(extra.columns), column, data.name)
+    ratings = extra[column]
     if not pd.api.types.is_numeric_dtype(ratings):
-        raise ValueError(f"data.min_rating={rating} needs numbers in column 'rating', and row 0 holds {ratings.iloc[0]!r}")
-    return _kept(data, ratings.to_numpy(dtype=np.float64, na_value=np.nan) >= rating, f"min_rating={rating:g}")
+        raise ValueError(f"data.min_rating={least} needs numbers in column {column!r}, and row 0 holds {ratings.iloc[0]!r}")
+    return _kept(data.noted(line), ratings.to_numpy(dtype=np.float64, na_value=np.nan) >= least, f"min_rating={least:g}")
 
 
 def _kept(data: Interactions, kept: Bool[np.ndarray, " n"], rule: str) -> Interactions:

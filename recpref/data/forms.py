@@ -40,9 +40,10 @@ def form_of(folder: Path) -> Form:
     files = sorted((file for file in folder.iterdir() if file.is_file() and suffix_of(file) in SUFFIXES), key=_natural)
     form = _own(files) or _split(files, folder) or _hugging_face(folder) or _atomic(files, folder) or _ratings(files) or _shards(files)
     if form is None:
+        part = next((f"; to read {file.name} alone, say data={file}" for file in files if SPLIT.fullmatch(stem(file).lower())), "")
         raise FileNotFoundError(
             f"{folder} has no interactions*.csv, .csv.gz or .parquet, no train and test files, no Parquet shards, "
-            "no .inter file and no ratings file"
+            f"no .inter file and no ratings file{part}"
         )
     if form.items or form.users:
         return form

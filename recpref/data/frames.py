@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -14,10 +16,16 @@ def arrow_table(df: Any) -> pa.Table:
     Raises: ValueError for what is no frame, for two columns of one name, and for a column that mixes types.
     """
     table = df if isinstance(df, pa.Table) else _of_pandas(df) if isinstance(df, pd.DataFrame) else _of_arrow(df)
-    twice = [name for name in table.column_names if table.column_names.count(name) > 1]
-    if twice:
-        raise ValueError(f"two columns are called {twice[0]!r}; which is meant cannot be known: rename one")
+    refuse_twice(table.column_names)
     return table
+
+
+def refuse_twice(names: Iterable[str], where: object = None) -> None:
+    """Raises: ValueError naming the first column whose name another one bears, too, and the table if ``where`` says which."""
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        of_what = "" if where is None else f"{where}: "
+        raise ValueError(f"{of_what}two columns are called {twice!r}; which is meant cannot be known: rename one")
 
 
 def _of_arrow(df: Any) -> pa.Table:

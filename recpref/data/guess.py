@@ -1,4 +1,4 @@
-"""Which column is the user, the item, the time, where nobody said so: well-known names, and never a guess among two.
+"""Which column is the user, the item, the time, the rating, where nobody said so: well-known names, and never a guess among two.
 
 Case, underscores, hyphens, dots and blanks do not matter. Names stand in tiers: one of an earlier tier wins (Amazon's 2023
 files hold ``parent_asin`` and ``asin``, those of 2014 ``unixReviewTime`` and ``reviewTime``), two of one tier are ambiguous.
@@ -27,6 +27,7 @@ TIERS = {
         "time date reviewtime reviewdate ratingtime ratingdate day",
         "order position",
     ),
+    "rating": ("rating ratings", "overall stars star score userrating bookrating"),
 }
 NO_TIMES = {"rating", "ratings", "stars", "score", "overall", "review", "reviewtext", "text", "summary", "title", "split", "verified"}
 
@@ -44,6 +45,11 @@ def is_id(name: str) -> bool:
 def is_time(name: str) -> bool:
     """Whether a column of that name may hold times."""
     return _known(name, "time")
+
+
+def is_kept(name: str, asked: Asked) -> bool:
+    """Whether a column that is neither user, item nor time is read where only what is needed is read."""
+    return name in asked.also or (asked.rated and _known(name, "rating"))
 
 
 def _known(name: str, role: str) -> bool:
@@ -71,6 +77,20 @@ def columns_of(names: Sequence[str], asked: Asked, where: str, *, strict: bool =
         )
     found = Columns(user, item, None if time == "none" else time)
     return found, _line(found, asked)
+
+
+def rating_of(names: Sequence[str], rating: str | None, where: str) -> tuple[str, str]:
+    """The column of ratings, asked for or guessed among those beside user, item and time, and one line that says which.
+
+    Raises: ValueError where it is missing, where two columns could be meant, or where none could.
+    """
+    beside = f"beside user, item and time it has {_listed(names)}"
+    if rating is not None and rating not in names:
+        raise ValueError(f"data.rating={rating}: {where} has no such column; {beside}")
+    found = rating or _guessed("rating", names, (), where)
+    if found is None:
+        raise ValueError(f"data.min_rating needs a column of ratings, and none of {where} looks like it; {beside}; say data.rating=NAME")
+    return found, f"columns: rating={found}" + ("" if rating else " (guessed)")
 
 
 def _guessed(role: str, names: Sequence[str], taken: tuple[str | None, ...], where: str) -> str | None:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.json
 
 from recpref.data.asked import Asked
+from recpref.data.frames import refuse_twice
 from recpref.data.separated import wanted_columns
 
 BLOCK = 1 << 26  # the longest line that can be read is as long as this
@@ -46,7 +47,7 @@ def _lines(content: bytes, path: Path) -> pa.Table:
 
 def _array(text: str, path: Path) -> pa.Table:
     try:
-        rows = json.loads(text)
+        rows = json.loads(text, object_pairs_hook=_object)
     except ValueError as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
     if rows and all(isinstance(row, list) for row in rows):
@@ -54,6 +55,13 @@ def _array(text: str, path: Path) -> pa.Table:
     if not all(isinstance(row, dict) for row in rows):
         raise ValueError(f"{path} holds neither objects nor lists of items; it may hold an array of either, or an object a line")
     return pa.Table.from_pylist(rows)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        refuse_twice(key for key, _ in pairs)
+    return found
 
 
 def _lists(rows: list[list[Any]], path: Path) -> pa.Table:

@@ -10,7 +10,7 @@ import pandas as pd
 from recpref.data.asked import Asked
 from recpref.data.columns import interactions_of
 from recpref.data.forms import Form, atomic_form, form_of
-from recpref.data.guess import columns_of
+from recpref.data.guess import columns_of, is_kept
 from recpref.data.interactions import Interactions
 from recpref.data.readers import read_files, read_part, suffix_of
 from recpref.data.store import is_store, open_store
@@ -47,7 +47,7 @@ def _opened(form: Form, asked: Asked, name: str, path: Path) -> Interactions:
     table = read_files(form.files, asked, path, splits)
     columns, line = columns_of(table.column_names, asked, str(path), strict=form.strict)
     if not asked.extra:
-        table = table.select([column for column in table.column_names if column in (*columns, *asked.also)])
+        table = table.select([column for column in table.column_names if column in columns or is_kept(column, asked)])
     files = f" from {len(form.files)} files" if len(form.files) > 1 else ""
     kept = [column for column in table.column_names if column not in columns]
     report = (f"{name}: {table.num_rows:,} rows read{files}", line + (f"; kept beside them: {', '.join(kept)}" if kept else ""))

@@ -23,7 +23,7 @@ from recpref.data.forms import Form, form_of
 from recpref.data.guess import columns_of
 from recpref.data.interactions import Columns, Interactions
 from recpref.data.opening import described, open_file, read_folder
-from recpref.data.store import Arrays, mapped, new_store, open_store, write_facts, write_store
+from recpref.data.store import Arrays, mapped, new_store, open_store, refuse_place, write_facts, write_store
 from recpref.data.streams import ROWS, Stream, can_stream, names_in
 from recpref.data.times import Moments, Range, absent, is_number, moments, range_of, refuse_missing
 from recpref.data.vocabulary import Vocabulary
@@ -68,6 +68,7 @@ def prepare(path: str | Path, out: str | Path, asked: Asked | None = None, *, ro
     Raises: ValueError as ``Interactions.from_file``, for files of several splits, and as ``new_store``.
     """
     path, out, asked = Path(path), Path(out), asked or Asked()
+    refuse_place(out)
     if not path.exists():
         raise FileNotFoundError(f"no such file or folder: {path}")
     form = form_of(path) if path.is_dir() else Form([(None, [path])])

@@ -10,6 +10,7 @@ import pyarrow.ipc
 import pyarrow.parquet
 
 from recpref.data.asked import Asked
+from recpref.data.frames import refuse_twice
 from recpref.data.json_lines import read_json
 from recpref.data.separated import read_text, settled, wanted_columns
 
@@ -28,7 +29,8 @@ def suffix_of(path: Path) -> str:
 def read_file(path: str | Path, asked: Asked | None = None) -> pa.Table:
     """The table in a file. Ids are integers only where each is written as one.
 
-    Raises: FileNotFoundError; ValueError for an empty, damaged or unreadable file, an unknown suffix or another encoding.
+    Raises: FileNotFoundError; ValueError for an empty, damaged or unreadable file, an unknown suffix, another encoding, or two
+    columns of one name.
     """
     return read_files([Path(path)], asked or Asked(), Path(path))
 
@@ -61,7 +63,7 @@ def read_part(path: Path, asked: Asked) -> pa.Table:
         raise ValueError(f"{path} is empty")
     try:
         if suffix == ".parquet":
-            return pa.parquet.read_table(path, columns=wanted_columns(pa.parquet.read_schema(path).names, asked))
+            return pa.parquet.read_table(path, columns=wanted_columns(parquet_schema(path).names, asked))
         if suffix == ".arrow":
             return _arrow(path)
         if suffix in ATOMIC:
@@ -73,10 +75,19 @@ def read_part(path: Path, asked: Asked) -> pa.Table:
         raise ValueError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
 
 
+def parquet_schema(path: Path) -> pa.Schema:
+    """What columns a Parquet file has. Raises: ValueError for two of one name."""
+    schema = pa.parquet.read_schema(path)
+    refuse_twice(schema.names, path)
+    return schema
+
+
 def _arrow(path: Path) -> pa.Table:
     """What ``datasets`` saves: a stream of Arrow batches."""
     with pa.memory_map(str(path)) as file:
-        return pa.ipc.open_stream(file).read_all()
+        stream = pa.ipc.open_stream(file)
+        refuse_twice(stream.schema.names, path)
+        return stream.read_all()
 
 
 def joined(tables: Sequence[pa.Table], where: Path) -> pa.Table:

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.csv
 
 from recpref.data.asked import Asked
-from recpref.data.guess import is_id, is_time
+from recpref.data.frames import refuse_twice
+from recpref.data.guess import is_id, is_kept, is_time
 from recpref.data.ids import as_written
 
 TRIED = ("\t", "::", "|", ";", ",")
@@ -38,6 +39,7 @@ def layout(path: Path, asked: Asked) -> tuple[str, list[str], bool]:
     separator = asked.divider or ("\t" if ".tsv" in path.suffixes else sniffed(head))
     fields = [field.strip('"') for field in head[0].split(separator)]
     names = _names(fields, path)
+    refuse_twice(names, path)
     if len(head) == 1 and names == fields:
         raise ValueError(f"{path} has no rows")
     return separator, names, names == fields
@@ -139,8 +141,8 @@ def wanted_columns(names: Sequence[str], asked: Asked) -> list[str]:
     """All columns, or only those asked for and those that may be guessed."""
     if asked.extra:
         return list(names)
-    needed = (asked.user, asked.item, asked.time, *asked.also)
-    return [name for name in names if name in needed or is_id(name) or is_time(name)]
+    needed = (asked.user, asked.item, asked.time)
+    return [name for name in names if name in needed or is_id(name) or is_time(name) or is_kept(name, asked)]
 
 
 def settled(table: pa.Table, asked: Asked) -> pa.Table:

@@ -7,6 +7,7 @@ ids and features, and ``store.json``, which is written last and says what belong
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ import numpy as np
 
 from recpref.data.interactions import Columns, Interactions
 from recpref.data.vocabulary import Vocabulary
-from recpref.workplace import workplace
+from recpref.workplace import refuse_unwritable, workplace
 
 FILE = "store.json"
 FORMAT = 1
@@ -93,14 +94,20 @@ def mapped(file: Path) -> Any:
         raise ValueError(f"{file} cannot be read: {str(error).splitlines()[0]}") from error
 
 
+def refuse_place(out: Path) -> None:
+    """Raises: ValueError where something else stands at ``out``; PermissionError where nothing can be written there."""
+    if os.path.lexists(out) and not is_store(out):
+        raise ValueError(f"out={out} exists and is no store; it is left as it is: say another folder, or remove it")
+    refuse_unwritable(out)
+
+
 @contextmanager
 def new_store(out: Path, needed: int) -> Iterator[Path]:
     """The folder to write a store of about so many bytes into; it takes its place when all went well.
 
-    Raises: ValueError where something else stands at ``out``, where another process writes there, or where the disk is too full.
+    Raises: as ``refuse_place``, and ValueError where another process writes there, or where the disk is too full.
     """
-    if out.exists() and not is_store(out):
-        raise ValueError(f"out={out} exists and is no store; it is left as it is: say another folder, or remove it")
+    refuse_place(out)
     parent = next(folder for folder in (out.absolute().parent, *out.absolute().parents) if folder.is_dir())
     free = shutil.disk_usage(parent).free
     if free < needed + SPARE:

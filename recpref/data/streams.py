@@ -11,7 +11,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from recpref.data.asked import Asked
-from recpref.data.readers import TEXT, as_texts, joined, suffix_of
+from recpref.data.readers import TEXT, as_texts, joined, parquet_schema, suffix_of
 from recpref.data.separated import layout, opened, unreadable
 
 ROWS = 1 << 21  # of a table: enough that a table of hashes is not built too often
@@ -60,7 +60,7 @@ class Stream:
 
 
 def names_in(files: Sequence[Path], asked: Asked) -> list[str]:
-    """The names of all columns. Raises: ValueError for a damaged file; FileNotFoundError."""
+    """The names of all columns. Raises: ValueError for a damaged file, or two columns of one name in it; FileNotFoundError."""
     return list(dict.fromkeys(name for file in files for name in _named(file, asked).names))
 
 
@@ -89,7 +89,7 @@ def _named(file: Path, asked: Asked) -> pa.Schema:
     if suffix_of(file) in TEXT:
         return pa.schema([(name, pa.string()) for name in layout(file, asked)[1]])
     try:
-        return pa.parquet.read_schema(file).remove_metadata()
+        return parquet_schema(file).remove_metadata()
     except (pa.ArrowInvalid, OSError) as error:
         raise ValueError(f"{file} cannot be read: {str(error).splitlines()[0]}") from error
 

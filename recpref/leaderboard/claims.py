@@ -228,7 +228,7 @@ def _rows_of_its_own(plan: Plan) -> list[str]:
     if plan.data.name not in cards.names():
         return []
     card = cards.card(plan.data.name)
-    usual = {"k_core": None, "min_rating": None, "duplicates": None, "ties": "file", **card.filter, "time": card.time}
+    usual = {"k_core": None, "min_rating": None, "rating": None, "duplicates": None, "ties": "file", **card.filter, "time": card.time}
     return [f"data.{key}={value}" for key in usual if (value := plan.data.options.get(key)) not in (None, usual[key])]
 
 

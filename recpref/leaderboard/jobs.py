@@ -93,7 +93,7 @@ def _read(plan: Plan, optional: bool) -> tuple[Interactions | None, str]:
 
     name = str(plan.data.name)
     if optional and name in cards.names() and cards.nearest(name) is None:
-        return None, f"not here: data={name} is optional in this suite, and set RECPREF_DATA to the folder that holds it"
+        return None, f"not here: data={name} is optional in this suite; {cards.remedy()}"
     try:
         return opened(plan.data), ""
     except (ValueError, OSError) as error:

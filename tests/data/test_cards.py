@@ -21,6 +21,7 @@ import pytest
 
 from recpref import components
 from recpref.data import cards, downloads
+from recpref.data.checkup import unused_split
 from recpref.data.interactions import Interactions
 
 DATA = os.environ.get("RECPREF_DATA")
@@ -261,6 +262,14 @@ def test_data_that_is_nowhere_names_what_was_tried(shelf: Shelf) -> None:
     assert cards.nearest("toy") is None
 
 
+def test_data_that_is_not_in_the_folder_that_is_set(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To set it again would help nobody; where it points is named."""
+    shelf.add("toy", {"kind": "folder", "path": "toy-folder"})
+    monkeypatch.setenv("RECPREF_DATA", str(shelf.data))
+    with pytest.raises(FileNotFoundError, match=rf"toy was not found \(folder toy-folder\); RECPREF_DATA={shelf.data} does not hold it$"):
+        cards.load("toy")
+
+
 @pytest.mark.parametrize(("key", "value", "found"), [("users", 4, 3), ("items", 2, 3), ("interactions", 8, 7)])
 def test_other_counts_than_the_card_says_are_refused(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch, key: str, value: int, found: int
@@ -289,7 +298,8 @@ def test_the_cards_filter_is_applied_and_replaced(shelf: Shelf, monkeypatch: pyt
     shelf.add("toy", shelf.put(), expected={"users": 3, "items": 2, "interactions": 6}, filter={"k_core": 2})
     assert len(cards.load("toy")) == 6
     assert len(cards.load("toy", k_core_of=1)) == 7
-    assert len(cards.load("toy", k_core_of=0)) == 7
+    with pytest.raises(ValueError, match=r"data\.k_core=0 must be at least 1, which keeps everything"):
+        cards.load("toy", k_core_of=0)
     assert len(cards.open_data("toy", k_core=1, min_rating=5)) == 3
 
 
@@ -298,6 +308,7 @@ def test_a_cards_rating_threshold(shelf: Shelf, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("RECPREF_DATA", str(shelf.data))
     shelf.add("toy", shelf.put(), expected={"users": 3, "items": 3, "interactions": 5}, filter={"min_rating": 4})
     assert len(cards.load("toy")) == 5
+    assert cards.open_data("toy", rating="rating").report[-1] == "asked for otherwise than the card does: its counts were not compared"
 
 
 @pytest.mark.parametrize("ask", [cards.card, cards.load, cards.nearest, cards.open_data])
@@ -369,7 +380,9 @@ def test_every_verified_card_is_what_it_says(name: str) -> None:
 @needs_data
 def test_nbpos_own_split() -> None:
     """31,887 rows train, 4,044 validate and 4,044 test."""
-    split = components.find("split", "given")()(cards.load("amazon_electronics_nbpo"))
+    data = cards.load("amazon_electronics_nbpo")
+    assert "(train, valid, test) that split=leave_one_out does not use" in str(unused_split(data))
+    split = components.find("split", "given")()(data)
     assert [len(rows) for rows in (split.train, split.valid.targets, split.test.targets)] == [31_887, 4_044, 4_044]
 
 

@@ -90,9 +90,31 @@ def test_at_least_by_hand() -> None:
 
 def test_at_least_without_ratings_is_refused() -> None:
     """There is nothing to compare, with or without other columns."""
-    for data in (of(SQUARE), Interactions.from_dataframe(pd.DataFrame({"u": [1], "i": [1], "x": [9]}), user="u", item="i")):
-        with pytest.raises(ValueError, match=r"data\.min_rating=4 needs a column 'rating', which frame does not have"):
+    other = Interactions.from_dataframe(pd.DataFrame({"u": [1], "i": [1], "x": [9]}), user="u", item="i")
+    for data, has in ((of(SQUARE), "none"), (other, "'x'")):
+        says = rf"data\.min_rating needs .* none of frame looks like it; beside user, item and time it has {has}; say data\.rating=NAME"
+        with pytest.raises(ValueError, match=says):
             at_least(data, 4)
+    with pytest.raises(ValueError, match=r"data\.rating=y: frame has no such column; beside user, item and time it has 'x'"):
+        at_least(other, 4, "y")
+
+
+def test_the_ratings_may_be_in_any_column() -> None:
+    """Named or well known, and then said; two that are equally well known are ambiguous, and need a name."""
+    frame = pd.DataFrame({"u": [1, 2], "i": [1, 2], "stars": [1, 5], "score": [5, 1], "mine": [9, 9]})
+    data = Interactions.from_dataframe(frame, user="u", item="i")
+    for column, kept in (("stars", [(2, 2)]), ("score", [(1, 1)]), ("mine", [(1, 1), (2, 2)])):
+        found = filter_by(data, min_rating=4, rating=column)
+        assert (pairs_of(found), found.report[-2]) == (kept, f"columns: rating={column}")
+    with pytest.raises(ValueError, match=r"'stars', 'score' could each be the rating; say data\.rating=NAME"):
+        filter_by(data, min_rating=4)
+    found = filter_by(Interactions.from_dataframe(frame.drop(columns="score"), user="u", item="i"), min_rating=4)
+    assert (pairs_of(found), found.report[-2]) == ([(2, 2)], "columns: rating=stars (guessed)")
+
+
+def test_a_column_of_ratings_without_a_threshold_does_nothing_and_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"data\.rating=rating is the column that data\.min_rating is held against; say that, too"):
+        filter_by(of(SQUARE, [5, 5, 5, 5]), rating="rating")
 
 
 def test_a_threshold_that_leaves_nothing_is_refused() -> None:
@@ -120,6 +142,13 @@ def test_no_filter_changes_nothing() -> None:
     """None means none."""
     data = of(SQUARE)
     assert filter_by(data, k_core_of=None, min_rating=None) is data
+
+
+def test_a_core_of_nothing_is_refused_and_one_of_one_keeps_everything() -> None:
+    """0 is no way to say none."""
+    with pytest.raises(ValueError, match=r"data\.k_core=0 must be at least 1, which keeps everything"):
+        filter_by(of(SQUARE), k_core_of=0)
+    assert pairs_of(filter_by(of([*SQUARE, (3, 3)]), k_core_of=1)) == [*SQUARE, (3, 3)]
 
 
 REPEATED = [(1, 1), (1, 2), (1, 1), (2, 1), (1, 1)]  # user 1 and item 1: rows 0, 2 and 4
@@ -159,6 +188,7 @@ def test_every_rule_is_reported() -> None:
     data = filter_by(of([*SQUARE, (3, 3), (3, 3)], [5, 5, 5, 5, 1, 5]), k_core_of=2, min_rating=2, duplicates="last")
     assert data.report[1:] == (
         "duplicates=last: 1 of 6 rows dropped, 0 users and 0 items with them",
+        "columns: rating=rating (guessed)",
         "min_rating=2: 0 of 5 rows dropped, 0 users and 0 items with them",
         "k_core=2: 1 of 5 rows dropped, 1 users and 1 items with them",
     )

@@ -128,5 +128,7 @@ def test_what_is_ambiguous_or_missing(tmp_path: Path) -> None:
         form_of(put(tmp_path / "b", a__inter="", b__inter=""))
     with pytest.raises(FileNotFoundError, match="no interactions"):
         form_of(put(tmp_path / "c", train__csv=TRAIN))
+    with pytest.raises(FileNotFoundError, match=r"no train and test files, .*; to read train\.jsonl alone, say data=.*/h/train\.jsonl$"):
+        form_of(put(tmp_path / "h", train__jsonl='{"user_id": 1, "item_id": 2}\n', validation__jsonl="", dataset_infos__json="{}"))
     with pytest.raises(ValueError, match="both files of splits and a column 'split'"):
         open_data(str(put(tmp_path / "d", train__csv="user,item,split\n1,2,x\n", test__csv="user,item,split\n1,2,x\n")))

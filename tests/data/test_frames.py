@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from recpref.data.frames import arrow_table
+from recpref.data.interactions import Interactions
 
 
 def test_a_table_is_itself() -> None:
@@ -18,6 +19,14 @@ def test_a_table_is_itself() -> None:
 def test_two_columns_of_one_name(frame: object) -> None:
     with pytest.raises(ValueError, match="two columns are called 't'"):
         arrow_table(frame)
+
+
+@pytest.mark.parametrize("named", [{}, {"user": "u", "item": "i"}])
+def test_interactions_of_such_a_frame_are_refused(named: dict[str, str]) -> None:
+    """Whether the columns are guessed or said."""
+    frame = pd.DataFrame([[1, 2, 3]], columns=["u", "i", "i"] if named else ["user_id", "item_id", "item_id"])
+    with pytest.raises(ValueError, match=f"two columns are called '{'i' if named else 'item_id'}'"):
+        Interactions.from_dataframe(frame, **named)
 
 
 def test_mixed_types_name_two_rows() -> None:

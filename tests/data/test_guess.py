@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from recpref.data.asked import Asked
-from recpref.data.guess import columns_of, is_id, is_time
+from recpref.data.guess import columns_of, is_id, is_time, rating_of
 from recpref.data.interactions import Columns, Interactions
 
 KNOWN = {
@@ -53,6 +53,21 @@ def test_what_was_guessed_is_said() -> None:
 def test_what_is_refused(names: list[str], asked: Asked, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         columns_of(names, asked, "x.csv")
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["overall", "reviewText", "verified"], "overall"),
+        (["stars", "useful"], "stars"),
+        (["review", "Rating", "score"], "Rating"),
+        (["Book-Rating"], "Book-Rating"),
+    ],
+)
+def test_ratings_of_well_known_files(names: list[str], expected: str) -> None:
+    """Amazon's of 2014, Yelp's, a name that goes before others, and that of Book-Crossing."""
+    assert rating_of(names, None, "x.csv") == (expected, f"columns: rating={expected} (guessed)")
+    assert rating_of(names, names[-1], "x.csv") == (names[-1], f"columns: rating={names[-1]}")
 
 
 def test_a_named_column_is_not_guessed_again() -> None:

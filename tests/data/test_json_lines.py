@@ -46,6 +46,7 @@ def test_lists_of_items(tmp_path: Path) -> None:
         (b"{'reviewerID': 'A1'}\n", "cannot be read: .*; the lines are Python, not JSON"),
         (lines()[:-30], "cannot be read"),
         (b"[{", "cannot be read"),
+        (b'[{"user": 1, "item": 2, "item": 3}]', "cannot be read: two columns are called 'item'"),
         (b"[1, 2]", "holds neither objects nor lists of items"),
         (b'[["a", 1]]', "the lists mix types of items"),
         (b'{"user": "\xe9", "item": 1}', "is not written in utf-8; say data.encoding=latin-1"),

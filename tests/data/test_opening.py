@@ -27,6 +27,7 @@ def test_the_report_tells_every_rule(path: str) -> None:
         "missing_time=drop: 1 of 5 rows have no time and were dropped",
         "times: seconds since 1970",
         "duplicates=last: 1 of 4 rows dropped, 0 users and 0 items with them",
+        "columns: rating=rating (guessed)",
         "min_rating=2: 1 of 3 rows dropped, 0 users and 0 items with them",
     )
     assert data.items.originals(data.item).tolist() == ["b", "a"]

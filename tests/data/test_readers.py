@@ -8,10 +8,16 @@ import zipfile
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.ipc
+import pyarrow.parquet
 import pytest
 
+from recpref.data.asked import Asked
+from recpref.data.cards import open_data
 from recpref.data.interactions import Interactions
 from recpref.data.opening import read_folder
+from recpref.data.preparing import prepare
 from recpref.data.readers import read_file
 from recpref.data.separated import read_separated
 
@@ -39,6 +45,44 @@ def test_an_unknown_suffix_lists_those_known(tmp_path: Path) -> None:
     """A spreadsheet is not read as text."""
     with pytest.raises(ValueError, match=r"a\.xlsx: cannot read \.xlsx; known: \.csv, \.tsv, .*\.parquet, .*\.gz of the texts"):
         read_file(put(tmp_path / "a.xlsx", b"PK"))
+
+
+def twice(path: Path, column: str) -> Path:
+    """A file of one row with two columns of that name."""
+    names, row = ["user_id", "item_id", "rating", column, "timestamp"], [1, 2, 3, 4, 5]
+    table = pa.Table.from_arrays([pa.array([value]) for value in row], names=names)
+    if path.suffix == ".parquet":
+        pa.parquet.write_table(table, path)
+    elif path.suffix == ".arrow":
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, table.schema) as stream:
+            stream.write_table(table)
+    elif path.suffix in (".json", ".jsonl"):
+        line = "{" + ", ".join(f'"{name}": {value}' for name, value in zip(names, row, strict=True)) + "}"
+        path.write_text(f"[{line}]" if path.suffix == ".json" else line)
+    else:
+        typed = [f"{name}:float" for name in names] if path.suffix == ".inter" else names
+        comma = "," if path.suffix == ".csv" else "\t"
+        path.write_text(comma.join(typed) + "\n" + comma.join(map(str, row)) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("column", ["item_id", "rating"])
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.parquet", "a.arrow", "a.json", "a.jsonl", "a.inter"])
+def test_two_columns_of_one_name_are_refused_wherever_a_table_is_read(tmp_path: Path, name: str, column: str) -> None:
+    """One line that names the file and the column, also where only ids and times are read, and no store."""
+    path = twice(tmp_path / name, column)
+    said = rf"{re.escape(str(path))}.*{column}.* (specified twice|which is meant cannot be known: rename one)"
+    for read in (read_file, open_data, lambda path: prepare(path, tmp_path / "store", Asked(extra=False))):
+        with pytest.raises(ValueError, match=said):
+            read(str(path))
+    assert not (tmp_path / "store").exists()
+
+
+def test_two_features_of_one_name_are_refused(tmp_path: Path) -> None:
+    """Not the first, and not the last."""
+    folder(tmp_path, interactions__csv=HEAD + "1,7,5\n", items__csv="item_id,title,title\n7,one,two\n")
+    with pytest.raises(ValueError, match=r"items\.csv: two columns are called 'title'"):
+        read_folder(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["plain", "plain.gz"])

@@ -103,4 +103,10 @@ def test_without_extra_only_what_is_needed_is_read(tmp_path: Path, suffix: str) 
     data = open_data(str(path), item="what", extra=False, min_rating=5)
     assert data.extra is not None
     assert data.extra.to_dict("list") == {"rating": [5]}
+    for rating, other in ((None, "overall"), ("r", "r")):
+        renamed = read_file(path).rename_columns(["user_id", "what", "timestamp", other, "review"]).to_pandas()
+        renamed.to_csv(tmp_path / "b.csv", index=False) if suffix == "csv" else renamed.to_parquet(tmp_path / "b.parquet")
+        data = open_data(str(tmp_path / f"b.{suffix}"), item="what", extra=False, min_rating=5, rating=rating)
+        assert data.extra is not None
+        assert data.extra.to_dict("list") == {other: [5]}
     assert list(open_data(str(path), item="what").extra) == ["rating", "review"]  # type: ignore[call-overload]

@@ -107,7 +107,10 @@ def test_a_refit_is_like_a_paper_without_validation_items(located) -> None:
 
 @pytest.mark.parametrize(
     ("option", "matches"),
-    [("k_core=50", "not known"), ("min_rating=4", "not known"), ("ties=random", "not known"), ("k_core=5", "yes"), ("ties=file", "yes")],
+    [
+        *(("k_core=50", "not known"), ("min_rating=4", "not known"), ("rating=stars", "not known"), ("ties=random", "not known")),
+        *(("k_core=5", "yes"), ("ties=file", "yes")),
+    ],
 )
 def test_other_rows_than_the_cards_are_nothing_that_a_paper_speaks_of(option: str, matches: str, located) -> None:
     """Unless what is asked for is what the card says itself."""

@@ -89,7 +89,10 @@ def test_optional_data_that_is_not_here_is_absent_and_no_failure(clicks: Path, t
     data = {"clicks": [f"data={clicks}"], "steam": ["data=steam"]}
     found = jobs(suite(clicks, data=data, optional=["steam"]), [], str(tmp_path))
     assert {job.state for job in found if job.experiment.data == "steam"} == {"absent"}
-    assert "data=steam is optional in this suite" in found[-1].error
+    assert "data=steam is optional in this suite; set RECPREF_DATA to the folder that holds it" in found[-1].error
+    monkeypatch.setenv("RECPREF_DATA", str(tmp_path))
+    found = jobs(suite(clicks, data=data, optional=["steam"]), [], str(tmp_path))
+    assert f"data=steam is optional in this suite; RECPREF_DATA={tmp_path} does not hold it" in found[-1].error
 
 
 def test_nothing_is_counted_twice(clicks: Path, tmp_path: Path) -> None:
