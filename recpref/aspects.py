@@ -3,7 +3,8 @@
 ``coverage@10`` and its like (see ``recpref.beyond``) at every cut-off. Accuracy, by NDCG and hit rate at one cut-off (10, or
 the largest below), of
 
-- ``history-q1/ndcg@10`` to ``history-q4/...``: users in four groups by the length of their history, the shortest first,
+- ``history-q1/ndcg@10`` to ``history-q4/...``: users in four groups by the length of their history, the shortest first, with
+  ``history-q1/novelty@10`` and everything else that is measured beyond accuracy of the lists of that group,
 - ``target-head/ndcg@10``, ``target-mid/...``, ``target-tail/...``: users with targets of that stratum (see ``Facts.strata``),
   as if these were all their targets,
 
@@ -11,6 +12,8 @@ each with its number of users, such as ``target-tail/users``. A group that nobod
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -39,25 +42,32 @@ def aspects(report: Report, heldout: Heldout, train: Interactions, evaluation: E
     if report.lists is None:
         raise ValueError("the report has no lists to look at")
     facts = Facts(train, evaluation.alike_by)
-    found = {name: components.find("beyond", name) for name in evaluation.beyond}
-    beyond = {f"{name}@{k}": measure(report.lists, facts, k) for name, measure in found.items() for k in evaluation.ks}
-    measured = {key: value for key, value in beyond.items() if value is not None}
-    return {**measured, **by_history(report, heldout, _cutoff(evaluation)), **by_target(report, heldout, facts, evaluation)}
+    measured = beyond(report.lists, facts, evaluation.beyond, evaluation.ks)
+    return {**measured, **by_history(report, heldout, facts, evaluation), **by_target(report, heldout, facts, evaluation)}
+
+
+def beyond(lists: Int[Tensor, "U K"], facts: Facts, names: Sequence[str], ks: Sequence[int]) -> dict[str, float]:
+    """What some lists are like, each measure at each cut-off, where there is anything to measure."""
+    found = {name: components.find("beyond", name) for name in names}
+    values = {f"{name}@{k}": measure(lists, facts, k) for name, measure in found.items() for k in ks}
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def _cutoff(evaluation: Evaluation) -> int:
     return max((k for k in evaluation.ks if k <= 10), default=min(evaluation.ks))
 
 
-def by_history(report: Report, heldout: Heldout, k: int) -> dict[str, float]:
-    """Accuracy by quarters of users; those whose history is as long as a quartile belong to the shorter side."""
-    found: dict[str, float] = {}
+def by_history(report: Report, heldout: Heldout, facts: Facts, evaluation: Evaluation) -> dict[str, float]:
+    """All of a report by quarters of users; those whose history is as long as a quartile belong to the shorter side."""
+    found, k = dict[str, float](), _cutoff(evaluation)
+    assert report.lists is not None
     length = np.diff(heldout.history.offsets)[heldout.users - 1]
     quarter = np.searchsorted(np.quantile(length, QUARTILES), length, side="left")
     for place in np.unique(quarter):
         rows = report.per_user[quarter == place]
         means = {f"{name}@{k}": float(rows[f"{name}@{k}"].mean()) for name in BY_GROUP if f"{name}@{k}" in rows}
-        found |= {f"history-q{place + 1}/{key}": value for key, value in {"users": len(rows), **means}.items()}
+        lists = beyond(report.lists[torch.from_numpy(quarter == place)], facts, evaluation.beyond, [k])
+        found |= {f"history-q{place + 1}/{key}": value for key, value in {"users": len(rows), **means, **lists}.items()}
     return found
 
 

@@ -50,6 +50,7 @@ class Training(pl.LightningModule):
             self.__dict__["objective"] = objective
         optimizer.mark(self)
         self.losses: list[dict[str, float]] = []
+        self.logged: list[str] = []
         self.validations: list[dict[str, float]] = []
         self.began, self.before = time.perf_counter(), 0.0
         self.hits: list[Tensor] = []
@@ -68,6 +69,7 @@ class Training(pl.LightningModule):
         if not bool(torch.isfinite(shown)):
             raise FloatingPointError(f"the loss became {shown.item()} at step {self.global_step}; try a smaller optimizer.lr")
         self.log("train/loss", shown, on_step=False, on_epoch=True, prog_bar=True, batch_size=int(count))
+        self.logged = [f"train/{name}" for name in logs]
         self.log_dict({f"train/{name}": value for name, value in logs.items()}, on_step=False, on_epoch=True, batch_size=int(count))
         return loss
 
@@ -91,7 +93,8 @@ class Training(pl.LightningModule):
         return self.model if self.average is None else self.average.module
 
     def on_train_epoch_end(self) -> None:
-        self.losses.append({"epoch": self.current_epoch + 1.0, "train/loss": float(self.trainer.callback_metrics["train/loss"])})
+        shown = {name: float(self.trainer.callback_metrics[name]) for name in ("train/loss", *self.logged)}
+        self.losses.append({"epoch": self.current_epoch + 1.0, **shown})
 
     def on_validation_epoch_start(self) -> None:
         self.hits, self.relevant, self.places = [], [], []
@@ -170,10 +173,13 @@ class Course(NamedTuple):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What belongs among the metrics of a run; nothing where there was no training by epochs."""
+        """What belongs among the metrics of a run, with what the objective logged in the epoch that was kept; nothing where there was no
+        training by epochs."""
         if not self.epochs:
             return {}
-        return {f"train/{name}": getattr(self, name) for name in ("epochs", "best_epoch", "interrupted", "underfit")}
+        kept = next((row for row in self.losses if row["epoch"] == self.best_epoch), {})
+        logged = {name: value for name, value in kept.items() if name not in ("epoch", "train/loss")}
+        return {**{f"train/{name}": getattr(self, name) for name in ("epochs", "best_epoch", "interrupted", "underfit")}, **logged}
 
 
 def train(

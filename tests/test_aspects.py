@@ -14,6 +14,7 @@ from recpref.data.heldout import Heldout
 from recpref.data.interactions import Interactions
 from recpref.data.splits.leave_one_out import LeaveOneOut
 from recpref.evaluation import Evaluation, Report
+from recpref.facts import Facts
 from recpref.models.popular import Popular
 from recpref.topk import TopK
 
@@ -37,12 +38,24 @@ def report(heldout: Heldout, lists: list[list[int]], hits: list[float]) -> Repor
 
 def test_quarters_of_users_by_hand() -> None:
     """Lengths 1 2 3 4: a user each; of lengths 1 1 1 3 the first three are in the first quarter, and nobody in the others but one."""
+    one = evaluation(ks=(1,), beyond=())
     four = heldout_of([[1], [1, 2], [1, 2, 3], [1, 2, 3, 4]], [[5]] * 4)
-    found = by_history(report(four, [[1]] * 4, [0, 1, 0, 1]), four, 1)
+    found = by_history(report(four, [[1]] * 4, [0, 1, 0, 1]), four, Facts(four.history), one)
     assert found == {f"history-q{q}/{key}": value for q, hit in enumerate([0, 1, 0, 1], 1) for key, value in (("users", 1), ("hr@1", hit))}
     tied = heldout_of([[1], [2], [3], [1, 2, 3]], [[4]] * 4)
-    found = by_history(report(tied, [[1]] * 4, [0, 1, 1, 0]), tied, 1)
+    found = by_history(report(tied, [[1]] * 4, [0, 1, 1, 0]), tied, Facts(tied.history), one)
     assert found == {"history-q1/users": 3, "history-q1/hr@1": pytest.approx(2 / 3), "history-q4/users": 1, "history-q4/hr@1": 0}
+
+
+def test_what_the_lists_of_a_quarter_are_like() -> None:
+    """Each quarter by itself: of four items the first three users get 1, 2 and 3, the last gets 4 4: coverage 3/5 and 1/5."""
+    heldout = heldout_of([[1], [2], [3], [1, 2, 3]], [[4], [4], [4], [5]])
+    lists = [[1, 2], [2, 3], [3, 1], [4, 0]]
+    found = by_history(
+        report(heldout, lists, [0] * 4), heldout, Facts(heldout.history), evaluation(ks=(2,), beyond=("coverage", "novelty"))
+    )
+    assert (found["history-q1/coverage@2"], found["history-q4/coverage@2"]) == (pytest.approx(3 / 5), pytest.approx(1 / 5))
+    assert found["history-q1/novelty@2"] < found["history-q4/novelty@2"]  # nobody has item 4
 
 
 def test_targets_by_popularity_by_hand() -> None:

@@ -149,6 +149,19 @@ def test_a_sanity_check_is_no_validation(data: Interactions, tmp_path: Path) -> 
     assert [row["epoch"] for row in course.validations] == [1.0, 2.0]
 
 
+def test_what_the_objective_logged_in_the_kept_epoch_is_a_fact(data: Interactions, tmp_path: Path) -> None:
+    """Its mean over the epoch's positions, and not that of the last epoch."""
+    plain = components.find("objective", "score")(components.find("sampler", "catalogue")(), components.find("loss", "cross_entropy")())
+
+    def counting(model: Any, batch: Any, step: Any) -> Any:
+        total, count, _ = plain(model, batch, step)
+        return total, count, {"epoch_seen": float(step.epoch + 1)}
+
+    _, course = trained(data, tmp_path, objective=counting)
+    assert [row["train/epoch_seen"] for row in course.losses] == [1.0, 2.0]
+    assert course.facts["train/epoch_seen"] == course.best_epoch
+
+
 def test_without_epochs_there_is_nothing_to_tell() -> None:
     """A model that counts has no course."""
     assert Course().facts == {}

@@ -17,6 +17,7 @@ from recpref.leaderboard.suite import Curve
 COLOURS = ("#4c78a8", "#f58518", "#54a24b", "#e45756", "#72b7b2", "#b279a2", "#9d755d", "#eeca3b", "#ff9da6", "#8c8c8c")
 HISTORY = {f"history-q{q}": text for q, text in enumerate(("shortest quarter", "second", "third", "longest quarter"), 1)}
 TARGET = {"target-head": "head", "target-mid": "middle", "target-tail": "tail"}
+LABEL = "label"  # a line a label
 LEAST_SECONDS = 1e-3  # what is quicker than the clock shows is drawn there
 
 
@@ -39,6 +40,7 @@ def figures(rows: Sequence[Row], curves: Sequence[Curve] = ()) -> list[Figure]:
         cost(rows, metric),
         training(rows),
         *(by_group(rows, metric, *group) for group in GROUPS),
+        flips(rows),
         *(against(rows, metric, curve) for curve in curves),
     ]
     return [figure for figure in made if figure is not None]
@@ -135,13 +137,32 @@ GROUPS = (
 )
 
 
+FLIPS = {"train/flip_mean": "mean", "train/flip_sd": "deviation", "train/flip_auc": "AUC, negatives above positives"}
+
+
+def flips(rows: Sequence[Row]) -> Figure | None:
+    """What NBPO's rows learned of the chance that a negative is a positive nobody saw: a constant one has deviation 0 and AUC 0.5."""
+    learned = [row for row in rows if FLIPS.keys() <= row.aspects.keys()]
+    if not learned:
+        return None
+    names = [_name(row) for row in learned]
+    traces = [
+        {"type": "bar", "name": said, "x": names, "y": [row.aspects[key] for row in learned], "marker": {"color": _colour(place)}}
+        for place, (key, said) in enumerate(FLIPS.items())
+    ]
+    cells = [[row.label, *(f"{row.aspects[key]:.4f}" for key in FLIPS)] for row in learned]
+    layout = {"barmode": "group", "xaxis": {"title": {"text": "model"}}, "yaxis": {"title": {"text": "flip probability"}}}
+    note = "Of the sampled negatives in the epoch that was kept; means over seeds. One that no more than a constant has learned nothing."
+    return Figure("Flip probabilities", note, traces, layout, ["model", *FLIPS.values()], cells)
+
+
 def against(rows: Sequence[Row], metric: str, curve: Curve) -> Figure | None:
     """The metric against an option that differs between rows, such as rounds or noise: a line a value of ``by``, else a model."""
     lines: dict[str, list[tuple[Any, Row]]] = {}
     for row in rows:
         x = option(row, curve.x)
         if x is not None and metric in row.means:
-            by = f"{curve.by}={option(row, curve.by)}" if curve.by else row.plan.model.name
+            by = row.label if curve.by == LABEL else f"{curve.by}={option(row, curve.by)}" if curve.by else row.plan.model.name
             lines.setdefault(by, []).append((x, row))
     if not lines:
         return None

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from recpref.leaderboard.figures import Figure, figures
-from recpref.leaderboard.rows import Row
+from recpref.leaderboard.figures import Figure, against, figures
+from recpref.leaderboard.rows import Row, headline_of
 from recpref.leaderboard.standing import together
 from recpref.leaderboard.suite import Curve
 
@@ -69,9 +69,18 @@ def page(rows: Sequence[Row], story: Story) -> str:
 
 
 def _groups(rows: Sequence[Row], curves: Sequence[Curve]) -> list[Group]:
-    return [
-        Group(f"g{number}", data, group[0].protocol, group, figures(group, curves)) for number, (data, group) in enumerate(together(rows))
-    ]
+    """A curve over an option of the split goes through several tables, and stands in the first of its data."""
+    through = [curve for curve in curves if curve.x.startswith("split.")]
+    within = [curve for curve in curves if curve not in through]
+    made, drawn = [], set[str]()
+    for number, (data, group) in enumerate(together(rows)):
+        name = group[0].data
+        alike = [row for row in rows if row.data == name and row.plan.split.name == group[0].plan.split.name]
+        wide = [against(alike, headline_of(alike), curve) for curve in through if name not in drawn]
+        drawn |= {name} if any(wide) else set()
+        found = [*figures(group, within), *(figure for figure in wide if figure is not None)]
+        made.append(Group(f"g{number}", data, group[0].protocol, group, found))
+    return made
 
 
 def _cutoffs(rows: Sequence[Row]) -> dict[str, Any]:

@@ -26,6 +26,8 @@ PLANNED = {  # what modules that are not here yet will report, under these names
     "llm_cost_usd": "llm/cost_usd",
 }
 
+COURSE = tuple(f"train/{name}" for name in ("seconds", "parameters", "epochs", "best_epoch", "interrupted", "underfit"))  # see Cost
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -58,7 +60,8 @@ class Standing:
 @dataclass(frozen=True)
 class Row:
     """One plan on one data set. ``means``, ``low`` and ``high`` (over users, of the mean over seeds) and ``deviation`` (over seeds)
-    are by metric; ``aspects`` are all other test metrics, means over seeds. ``missing`` are seeds that were asked for in vain."""
+    are by metric; ``aspects`` are all other test metrics and what the
+    objective logged, means over seeds. ``missing`` are seeds that were asked for in vain."""
 
     label: str
     plan: Plan
@@ -227,7 +230,8 @@ def row_of(paths: tuple[Path, ...]) -> Row:
 
 
 def _aspects(records: list[Record], metrics: list[str]) -> dict[str, float]:
-    keys = [key for key in records[0].metrics if key.partition("/")[0] in ("test", "llm") and key.removeprefix("test/") not in metrics]
+    others = {*(f"test/{metric}" for metric in metrics), *COURSE}
+    keys = [key for key in records[0].metrics if key.partition("/")[0] in ("test", "llm", "train") and key not in others]
     values = {key: [record.metrics[key] for record in records if key in record.metrics] for key in keys}
     return {key: float(np.mean(found)) for key, found in values.items()}
 

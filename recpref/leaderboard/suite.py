@@ -59,7 +59,8 @@ class Grid:
 
 @dataclass(frozen=True)
 class Curve:
-    """A figure: the metric against option ``x`` (such as ``model.n_rounds``), a line a model, or a value of option ``by``."""
+    """A figure: the metric against option ``x`` (such as ``model.n_rounds``), a line a model, a value of option ``by``, or a label of the
+    suite (``by = "label"``)."""
 
     title: str
     x: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -26,20 +27,32 @@ class Score:
     Over the catalogue a loss that offers ``fused`` never sees M x V scores. A model that answers in rounds is compared in each of
     them with the same positives and negatives, and its losses are added with the weights of its rounds.
 
-    Raises: ValueError for a loss of sampled negatives where nothing is sampled.
+    ``recency`` below 1 weighs a position by ``recency ** age``, where the newest place of a row has age 0, and then so that the weights
+    of a row's positions sum to their number. Source: Petrov and Macdonald, "Effective and efficient training for sequential
+    recommendation using recency sampling" (RecSys 2022), section 4.2, the exponential importance (0.8 there), which draws targets;
+    divergence: these are weights, its expectation, and every position is still learned from. A cross-entropy over the catalogue then
+    needs a second pass for its gradients.
+
+    Raises: ValueError for a loss of sampled negatives where nothing is sampled, or a recency outside (0, 1].
     """
 
-    def __init__(self, sampler: Sampler, loss: Loss):
+    def __init__(self, sampler: Sampler, loss: Loss, *, recency: float = 1.0):
         if isinstance(sampler, Catalogue) and getattr(loss, "needs_negatives", False):
             raise ValueError(sampler_needed(loss))
-        self.sampler, self.loss = sampler, loss
+        if not 0 < recency <= 1:
+            raise ValueError(f"objective.recency={recency} must lie in (0, 1]; 1 weighs all positions alike")
+        self.sampler, self.loss, self.recency = sampler, loss, recency
 
     def __call__(self, model: Scorer, batch: Batch, step: Step) -> tuple[Tensor, Tensor, dict[str, Any]]:
         """The summed loss and the number of positions it was taken at. Shapes: scalars."""
         carries_loss = batch.targets != PAD
         candidates = self.sampler(batch, step.rng)
         weights, states = zip(*encodings(model, batch.history, carries_loss), strict=True)
-        sums = [weight * values.sum() for weight, values in zip(weights, self.values(model, states, candidates), strict=True)]
+        found = self.values(model, states, candidates)
+        if self.recency < 1:
+            by_age = weights_by_age(carries_loss, self.recency)
+            found = [values * by_age for values in found]
+        sums = [weight * values.sum() for weight, values in zip(weights, found, strict=True)]
         return torch.stack(sums).sum(), carries_loss.sum(), {}
 
     def values(self, model: Scorer, states: Sequence[Float[Tensor, "M D"]], candidates: Candidates) -> list[Float[Tensor, " M"]]:
@@ -50,6 +63,13 @@ class Score:
         if fused is None:
             return [self.loss(model.score(h_MD), candidates) for h_MD in states]
         return [fused(h_MD, *model.table(), candidates.positive) for h_MD in states]
+
+
+def weights_by_age(where: Bool[Tensor, "B L"], recency: float) -> Float[Tensor, " M"]:
+    """What each of these positions weighs, row-major: the newer of a row the more, and as much together as there are."""
+    age = torch.arange(where.shape[1] - 1, -1, -1, device=where.device)
+    shares = (age * math.log(recency)).expand(where.shape).masked_fill(~where, -torch.inf).softmax(1)
+    return (shares * where.sum(1, keepdim=True))[where]
 
 
 def encodings(model: Scorer, history: History, where: Bool[Tensor, "B L"]) -> Iterator[tuple[float, Float[Tensor, "M D"]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recpref.leaderboard.figures import against, by_group, cost, figures, option, pareto, training
+from recpref.leaderboard.figures import against, by_group, cost, figures, flips, option, pareto, training
 from recpref.leaderboard.rows import rows_of
 from recpref.leaderboard.suite import Curve
 
@@ -111,3 +111,15 @@ def test_the_curve_of_another_cut_off(make_run) -> None:
     found = training(rows_of([path]))
     assert found is not None
     assert found.traces[0]["y"] == [0.1, 0.2]
+
+
+def test_flip_probabilities_of_the_rows_that_learned_some(make_run) -> None:
+    """Means over seeds; a model without any is not in it, and without such a row there is no figure."""
+    said = ("model=sasrec", "objective=nbpo", "sampler=uniform")
+    learned = {"train/flip_sd": 0.1, "train/flip_auc": 0.8}
+    seeds = [make_run(*said, seed=seed, epochs=1, metrics={"train/flip_mean": mean, **learned}) for seed, mean in ((1, 0.2), (2, 0.4))]
+    rows = rows_of([*seeds, make_run("model=ease")])
+    found = flips(rows)
+    assert found is not None
+    assert found.cells == [["sasrec", "0.3000", "0.1000", "0.8000"]]
+    assert flips([row for row in rows if row.label == "ease"]) is None

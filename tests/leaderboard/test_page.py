@@ -267,3 +267,15 @@ def test_a_hidden_tab_is_read_by_opening_it(opened: Any) -> None:
         summary.click()
     assert all(place.is_visible() for place in tab.locator("details table").all())
     assert tab.locator("details table").count() == tab.locator("details").count()
+
+
+def test_a_curve_over_what_was_hidden_goes_through_the_tables(make_run) -> None:
+    """Each share is a protocol of its own with a table of its own; one figure has them all, in the first table, a line a label."""
+    hidden = ("split=hidden", "split.by=popularity")
+    paths = [make_run(f"model={model}", *hidden, f"split.share={share}") for model in ("ease", "popular") for share in (0.2, 0.4)]
+    found = pages._groups(rows_of(paths), [Curve("What was hidden", "split.share", "label")])
+    assert len(found) == 2
+    titles = [[figure.title for figure in group.figures] for group in found]
+    assert (titles[0].count("What was hidden"), titles[1].count("What was hidden")) == (1, 0)
+    figure = next(figure for figure in found[0].figures if figure.title == "What was hidden")
+    assert sorted(cells[:2] for cells in figure.cells) == [[model, share] for model in ("ease", "popular") for share in ("0.2", "0.4")]

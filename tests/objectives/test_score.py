@@ -280,3 +280,49 @@ def test_several_states_are_scored_as_each_alone(n_items: int, rows: str) -> Non
         by_hand = (state[:, None] * table[items]).sum(2) + bias[items]
         by_hand[:, 1:][hit] = -torch.inf
         torch.testing.assert_close(found, by_hand)
+
+
+# ------------------------------------------------------------------------------------------------------ weights by age
+
+
+def test_weights_by_age_by_hand() -> None:
+    """Half for each step back: ages 0 and 2 weigh 1 and 1/4, scaled to their number 1.6 and 0.4. Alone, an old one weighs 1."""
+    where = torch.tensor([[False, True, False, True], [True, False, False, False], [False, False, False, False]])
+    assert score.weights_by_age(where, 0.5).tolist() == pytest.approx([0.4, 1.6, 1.0])
+
+
+def test_a_row_of_old_positions_does_not_vanish() -> None:
+    """0.1 ** 1999 is 0 in any precision; the weights of a row sum to its positions whatever their age."""
+    where = torch.zeros(1, 2000, dtype=torch.bool)
+    where[0, :3] = True
+    weights = score.weights_by_age(where, 0.1)
+    assert float(weights.sum()) == pytest.approx(3)
+    assert bool((weights.diff() > 0).all())
+
+
+@pytest.mark.parametrize("sampler", [Catalogue(), Given(torch.tensor([[1, 2, 3]]))])
+def test_each_position_counts_by_its_age(sampler: Catalogue | Given) -> None:
+    """The weighted sum of the losses of each position alone, its gradient, too; the count stays. With 1 it is the plain sum to the bit."""
+    model = bag()
+    plain, weighed = Score(sampler, CrossEntropy()), Score(sampler, CrossEntropy(), recency=0.7)
+    assert torch.equal(
+        Score(sampler, CrossEntropy(), recency=1.0)(model, BATCH_OF_ITEMS, step())[0], plain(model, BATCH_OF_ITEMS, step())[0]
+    )
+    weights = score.weights_by_age(BATCH_OF_ITEMS.targets != PAD, 0.7)
+    places = (BATCH_OF_ITEMS.targets != PAD).nonzero().tolist()
+    expected = torch.zeros((), dtype=torch.float64)
+    for weight, (row, column) in zip(weights, places, strict=True):
+        targets = torch.zeros_like(BATCH_OF_ITEMS.targets)
+        targets[row, column] = BATCH_OF_ITEMS.targets[row, column]
+        expected = expected + weight * plain(model, BATCH_OF_ITEMS._replace(targets=targets), step())[0]
+    total, count, _ = weighed(model, BATCH_OF_ITEMS, step())
+    torch.testing.assert_close(total, expected)
+    assert int(count) == len(places)
+    for one, other in zip(*(torch.autograd.grad(value, [model.vectors]) for value in (total, expected)), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("recency", [0.0, -0.5, 1.5, float("nan")])
+def test_a_recency_that_is_none_is_refused(recency: float) -> None:
+    with pytest.raises(ValueError, match=rf"objective.recency={recency} must lie in \(0, 1\]"):
+        Score(Catalogue(), CrossEntropy(), recency=recency)
