@@ -164,8 +164,7 @@ class Run:
         for first in range(0, len(numbers), batch_size):
             users = numbers[first : first + batch_size]
             asked = history_of(known, users, timed=topk.needs_time)
-            # whoever they are in training, these users are nobody here: number 0
-            query = Query(asked._replace(user=torch.zeros_like(asked.user)), exclude=asked.items if filter_seen else None)
+            query = Query(asked._replace(user=self._numbers(known.users.originals(users))), exclude=asked.items if filter_seen else None)
             ranking = topk.recommend(query, k)
             if found is None and isinstance(topk, Approximate):
                 found = topk.found(exact.recommend(query, k), query)
@@ -192,6 +191,12 @@ class Run:
         if time is not None and present is not None and time not in list(present):
             time = None
         return Interactions.from_dataframe(histories, user=user, item=item, time=time, name="the frame of histories")
+
+    def _numbers(self, ids: np.ndarray) -> Tensor:
+        """Whoever they are in training, users are nobody here, number 0; but for a model that answers what it was asked for them."""
+        if not hasattr(self.model, "asked_only"):
+            return torch.zeros(len(ids), dtype=torch.long)
+        return torch.from_numpy(Vocabulary.read(self.path / "users.parquet").numbers(ids, "user"))
 
     def _known(self, data: Interactions) -> Interactions:
         """The same histories under the model's item numbers, without items that it does not know."""

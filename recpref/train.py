@@ -84,7 +84,7 @@ def _print_rows(runs: list[Run]) -> None:
     columns = [f"{metric}@{k}" for metric in ("hr", "ndcg") for k in ks]
     rows = []
     for run in runs:
-        name = run.experiment.model.name
+        name = run.experiment.label
         for label, prefix in ((name, "test"), (f"{name}, before the refit", "chosen/test")):
             if all(f"{prefix}/{column}" in run.metrics for column in columns):
                 rows.append([label, *(f"{run.metrics[f'{prefix}/{column}']:.4f}" for column in columns)])

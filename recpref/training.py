@@ -156,7 +156,8 @@ def _of_all(total: Tensor, count: int, logs: dict[str, Any]) -> tuple[Tensor, Te
 class Course(NamedTuple):
     """How training went. ``losses`` and ``validations`` have a row an epoch they were taken at.
 
-    ``before``: seconds of training before it was interrupted and continued, up to the state that was saved.
+    ``before``: seconds of training before it was interrupted and continued, up to the state that was saved. ``said``: what a
+    model that trains itself wants among the metrics.
     """
 
     epochs: int = 0
@@ -166,12 +167,13 @@ class Course(NamedTuple):
     losses: list[dict[str, float]] = []  # noqa: RUF012
     validations: list[dict[str, float]] = []  # noqa: RUF012
     before: float = 0.0
+    said: dict[str, Any] = {}  # noqa: RUF012
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What belongs among the metrics of a run; nothing where there was no training by epochs."""
+        """What belongs among the metrics of a run; what the model said, where there was no training by epochs of ours."""
         if not self.epochs:
-            return {}
+            return self.said
         return {f"train/{name}": getattr(self, name) for name in ("epochs", "best_epoch", "interrupted", "underfit")}
 
 
