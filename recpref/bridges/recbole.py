@@ -36,6 +36,10 @@ LINES = 15  # of RecBole's last words in an error
 PYTHON = "RECPREF_RECBOLE_PYTHON"  # where a machine's RecBole is, which is no part of an experiment
 INSTALL = f"install it there (see docs/recbole.md), or say python=path/to/one/that/has/it or {PYTHON}=path/to/it"
 LACKING: dict[str, str] = {  # models that the bridge cannot run, and what each lacks
+    **dict.fromkeys(("FDSA", "GRU4RecF", "SASRecF"), "it reads features of items, which the bridge does not send"),
+    "S3Rec": "it reads features of items, which the bridge does not send, and is trained in two stages",
+    **dict.fromkeys(("GRU4RecKG", "KSR"), "it reads a knowledge graph and vectors of its entities, which the bridge does not send"),
+    "DIEN": "it reads lists of negative items, which RecBole makes only where it divides the data itself",
 }
 
 

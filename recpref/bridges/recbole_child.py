@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 import json
 import logging
 import os
+import re
 import sys
 import threading
 import time
@@ -106,13 +108,21 @@ def models() -> dict[str, str]:
 
 
 def options(model: str) -> list[str]:
-    """What a configuration may say of a model: its own options, and those of training and evaluation. What the bridge says is left out."""
-    from recbole.config import Config
-    from recbole.utils import dataset_arguments, evaluation_arguments, general_arguments, training_arguments
+    """What a configuration may say of a model: options with a default, those of training and evaluation, and what its source reads.
 
+    What the bridge says is left out.
+    """
+    from recbole.config import Config
+    from recbole.utils import dataset_arguments, evaluation_arguments, general_arguments, get_model, training_arguments
+
+    read = re.findall(r"""config\[["'](\w+)["']\]""", inspect.getsource(inspect.getmodule(get_model(model))))
     config = Config(model=model, dataset="data", config_dict={"train_neg_sample_args": None})
-    said = {*general_arguments, *dataset_arguments, "MODEL_TYPE", "epochs", "eval_args"} - {"gpu_id", "use_gpu", "reproducibility"}
-    return sorted({*config.internal_config_dict, *training_arguments, *evaluation_arguments} - said)
+    said = {*general_arguments, *dataset_arguments, "MODEL_TYPE", "device", "epochs", "eval_args"} - {
+        "gpu_id",
+        "use_gpu",
+        "reproducibility",
+    }
+    return sorted({*config.internal_config_dict, *training_arguments, *evaluation_arguments, *read} - said)
 
 
 def configured(request: SimpleNamespace, folder: Path) -> Any:
@@ -219,13 +229,14 @@ def best(model: Any, dataset: Any, rows: SimpleNamespace, request: SimpleNamespa
 
 
 def interaction_of(dataset: Any, rows: SimpleNamespace, part: slice, request: SimpleNamespace) -> Any:
-    """RecBole's question about some users; lists begin at the left."""
+    """RecBole's question about some users; lists begin at the left. GRU4RecCPR and SASRecCPR take a loss of the target, too, which nobody
+    needs: the target is padding."""
     import numpy as np
     import torch
     from recbole.data.interaction import Interaction
 
     user = [dataset.field2token_id[USERS][str(number)] for number in rows.user[part]]
-    asked = {USERS: torch.tensor(user)}
+    asked = {USERS: torch.tensor(user), ITEMS: torch.zeros(len(user), dtype=torch.long)}
     if request.family == "sequential":
         known = dataset.field2token_id[ITEMS]
         lists = np.zeros((len(user), request.max_len), np.int64)
