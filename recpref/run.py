@@ -231,14 +231,15 @@ def complete(path: Path) -> Written:
     return read(path / FILE)
 
 
-def _seconds_per_1000(report: Report) -> float | None:
-    """What it takes to recommend to a thousand users, as many items as the report's largest cut-off."""
-    return None if not report.seconds else 1000 * report.seconds / len(report.per_user)
+def _seconds_per_1000(model: nn.Module, report: Report) -> float | None:
+    """What it takes to recommend to a thousand users, as many items as the report's largest cut-off. Reading another toolkit's answers is
+    no such thing."""
+    return None if not report.seconds or hasattr(model, "asked_only") else 1000 * report.seconds / len(report.per_user)
 
 
 def save(place: Path, model: nn.Module, data: Interactions, metrics: dict[str, Any], report: Report, item_counts: np.ndarray) -> None:
     """Writes everything else that ``Run.load`` needs, and the per-user values, into ``place``."""
-    (place / "environment.json").write_text(json.dumps({**environment(), "seconds_per_1000": _seconds_per_1000(report)}, indent=1))
+    (place / "environment.json").write_text(json.dumps({**environment(), "seconds_per_1000": _seconds_per_1000(model, report)}, indent=1))
     (place / "metrics.json").write_text(json.dumps(metrics, indent=1))
     report.per_user.to_parquet(place / "per_user.parquet")
     _save_state(model, place / "model.safetensors")

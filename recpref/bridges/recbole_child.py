@@ -115,7 +115,7 @@ def options(model: str) -> list[str]:
     from recbole.config import Config
     from recbole.utils import dataset_arguments, evaluation_arguments, general_arguments, get_model, training_arguments
 
-    read = re.findall(r"""config\[["'](\w+)["']\]""", inspect.getsource(inspect.getmodule(get_model(model))))
+    read = re.findall(r"""config\[["'](\w+)["']\]""", inspect.getsource(sys.modules[get_model(model).__module__]))
     config = Config(model=model, dataset="data", config_dict={"train_neg_sample_args": None})
     said = {*general_arguments, *dataset_arguments, "MODEL_TYPE", "device", "epochs", "eval_args"} - {
         "gpu_id",
@@ -166,7 +166,6 @@ def train(folder: Path) -> None:
     """Trains, loads the epoch of the best validation, and answers for everybody that is asked for."""
     import numpy as np
     import recbole
-    import torch
     from recbole.data import create_dataset, data_preparation
     from recbole.utils import get_model, get_trainer, init_seed
 
@@ -180,7 +179,13 @@ def train(folder: Path) -> None:
     model = get_model(request.model)(config, train_data._dataset).to(config["device"])
     trainer = get_trainer(config["MODEL_TYPE"], request.model)(config, model)
     start = time.perf_counter()
-    trainer.fit(train_data, valid_data, saved=True, show_progress=False)
+    best_epochs: list[int] = []
+
+    def validated(epoch: int, score: float) -> None:
+        if trainer.cur_step == 0:  # validations since the best one
+            best_epochs.append(epoch + 1)
+
+    trainer.fit(train_data, valid_data, saved=True, show_progress=False, callback_fn=validated)
     seconds = time.perf_counter() - start
     own = trainer.evaluate(test_data, load_best_model=True, show_progress=False)
     answers = {}
@@ -192,9 +197,9 @@ def train(folder: Path) -> None:
     report = {
         "seconds": seconds,
         "epochs": len(trainer.train_loss_dict),
-        "best_epoch": torch.load(trainer.saved_model_file, map_location="cpu")["epoch"] + 1,
+        "best_epoch": (best_epochs or [len(trainer.train_loss_dict)])[-1],
         "parameters": sum(part.numel() for part in model.parameters()),
-        "valid": numbers(trainer.best_valid_result),
+        "valid": numbers(trainer.best_valid_result or {}),
         "test": numbers(own),
         "version": recbole.__version__,
         "device": str(config["device"]),
@@ -203,7 +208,7 @@ def train(folder: Path) -> None:
 
 
 def numbers(result: Any) -> dict[str, float]:
-    """RecBole's metrics as plain numbers."""
+    """RecBole's metrics as plain numbers; RaCT's first stage has none on validation."""
     return {name: float(value) for name, value in result.items()}
 
 

@@ -208,6 +208,8 @@ def test_a_real_option_is_known_and_a_wrong_one_is_not(real) -> None:
 SMALLER = {  # what models ask of data that are larger than these
     "DGCF": {"train_batch_size": 64},
     "NCL": {"num_clusters": 5},
+    "GRU4RecCPR": {"reranker_CAN_NUM": 10},
+    "SASRecCPR": {"reranker_CAN_NUM": 10},
 }
 PAGE = Path(__file__).parents[2] / "docs" / "recbole.md"
 RUN = re.findall(r"```text\n(.*?)```", PAGE.read_text(), re.DOTALL)[0].split()

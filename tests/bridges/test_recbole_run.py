@@ -68,7 +68,7 @@ def test_a_run_has_the_metrics_of_the_function_and_what_rows_ask_for(python, run
 def test_a_row_says_whose_model_it_is_and_claims_no_loss_or_budget_of_ours(run) -> None:
     (row,) = rows_of([run.path])
     assert (row.label, row.options, row.budget, row.trained) == ("recbole Pop", ["model.algorithm=Pop", "model.epochs=3"], "", False)
-    assert (row.cost.epochs, row.cost.parameters, row.n_users) == (3, 7, 60)
+    assert (row.cost.epochs, row.cost.parameters, row.cost.seconds_per_1000, row.n_users) == (3, 7, None, 60)
 
 
 def test_the_seed_is_the_plans(python, tmp_path, monkeypatch) -> None:
