@@ -23,7 +23,7 @@ from recpref.data.heldout import Heldout, Split
 from recpref.data.interactions import Interactions
 from recpref.datamodule import Data
 from recpref.facts import Facts
-from recpref.measures import evaluation_of, named, of_test, refuse_sampled, report_of
+from recpref.measures import evaluation_of, named, of_test, refuse_sampled, refuse_unasked, report_of
 from recpref.optimizer import Optimizer
 from recpref.plan import Part, Plan, Sizes, Written, write
 from recpref.plots import training_curve
@@ -80,6 +80,7 @@ def _made(plan: Plan, data: Interactions, resume: str | Path | None) -> None:
         agree(Path(resume), path, plan, data)
         path = Path(resume)
     evaluation = evaluation_of(plan)  # nobody trains for hours to learn that a cut-off is wrong
+    refuse_unasked(plan)
     split = _component(plan.split, "split", {})(data)
     found = checked(split, data)
     if evaluation.alike_by is not None:
@@ -113,7 +114,7 @@ def validated(plan: Plan, data: Interactions, place: Path, *, watchers: Sequence
         raise ValueError(f"split={plan.split.name} leaves nothing to validate on, and there is nothing else to choose by")
     _begun(plan, data, split, first)
     with torch.random.fork_rng():
-        model, course = _trained(plan, split.train, split.valid, place, watchers=watchers)
+        model, course = _trained(plan, split._replace(test=split.valid), place, watchers=watchers)
     return {**named("valid", report_of(plan, model, split.valid)), **course.facts}, course
 
 
@@ -162,7 +163,7 @@ def _component(part: Part, kind: str, facts: dict[str, Any]) -> Any:
 def _fitted(plan: Plan, data: Interactions, split: Split, place: Path) -> None:
     """Trains, evaluates, and writes all there is to know into ``place``."""
     start = time.perf_counter()
-    model, course = _trained(plan, split.train, split.valid, place)
+    model, course = _trained(plan, split, place)
     earlier = course.before
     if not processes.first():
         if plan.refit and not course.interrupted:
@@ -181,7 +182,7 @@ def _fitted(plan: Plan, data: Interactions, split: Split, place: Path) -> None:
             model, report = refitted, report_of(plan, refitted, split.test)
     metrics |= of_test(plan, model, report, split)
     seconds = earlier + time.perf_counter() - start
-    metrics |= {"train/seconds": seconds, "train/parameters": sum(p.numel() for p in model.parameters())}
+    metrics = {"train/parameters": sum(p.numel() for p in model.parameters())} | metrics | {"train/seconds": seconds}
     if not course.interrupted:
         for state in place.rglob(STATE):
             state.unlink()
@@ -195,20 +196,25 @@ def _refitted(plan: Plan, split: Split, epochs: int, place: Path) -> tuple[Any, 
         (place / "refit").mkdir(exist_ok=True)
     chosen_length = replace(plan, trainer=plan.trainer | {"max_epochs": max(1, epochs)})
     nothing = Heldout(rows, rows.where(np.zeros(len(rows), dtype=bool)))
-    return _trained(chosen_length, rows, nothing, place / "refit", horizon=plan.trainer.get("max_epochs"))
+    return _trained(chosen_length, Split(rows, nothing, nothing), place / "refit", horizon=plan.trainer.get("max_epochs"))
 
 
 def _trained(
-    plan: Plan, rows: Interactions, valid: Heldout, place: Path, *, horizon: int | None = None, watchers: Sequence[pl.Callback] = ()
+    plan: Plan, split: Split, place: Path, *, horizon: int | None = None, watchers: Sequence[pl.Callback] = ()
 ) -> tuple[Any, Course]:
-    """A model trained on ``rows``, with the weights of its best validation, and how training went."""
+    """A model trained on the training rows, with the weights of its best validation, and how training went.
+
+    A model with a ``fit`` is given what that names: ``train``, the rows; ``split``, where it is another toolkit that validates and
+    answers, which must not train on more than the training rows; ``seed``. What it returns belongs among the metrics.
+    """
+    rows, valid = split.train, split.valid
     torch.manual_seed(plan.seed)
     model, objective, examples = _parts(plan, rows)
     if plan.start != "none" and not (place / STATE).is_file():
         begin(model, plan)
     if hasattr(model, "fit"):
-        model.fit(rows)
-        return model.eval(), Course()
+        said = components.build(model.fit, {}, {"train": rows, "split": split, "seed": plan.seed})
+        return model.eval(), Course(said=said or {})
     stopping = Stopping(**plan.stopping)
     watched = evaluation_of(plan, metrics=("ndcg", "hr"), ks=(stopping.k,))
     module = Training(model, objective, Optimizer(**plan.optimizer), watched, seed=plan.seed, horizon=horizon)

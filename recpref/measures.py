@@ -57,6 +57,21 @@ def refuse_sampled(evaluation: Evaluation, split: Split) -> None:
         drawing_weights(split.test, item_counts=counts, n_negatives=evaluation.n_negatives, by=evaluation.sampled)
 
 
+def refuse_unasked(plan: Plan) -> None:
+    """Raises: ValueError where a model that keeps answers to the questions of its split (``asked_only``) would be asked others."""
+    name, evaluation = plan.model.name, evaluation_of(plan)
+    if not hasattr(components.find("model", name), "asked_only"):
+        return
+    if plan.refit:
+        raise ValueError(f"refit=true trains on the validation rows, and model={name} stops by them; leave refit out")
+    if evaluation.sampled != "none":
+        raise ValueError(f"evaluation.sampled={evaluation.sampled} needs scores of any item, and model={name} keeps the best; leave it out")
+    if max(evaluation.ks) > (k := plan.model.options.get("k", 0)):
+        raise ValueError(
+            f"evaluation.ks={list(evaluation.ks)} asks for longer lists than model.k={k}, which is what is kept; raise model.k"
+        )
+
+
 def named(name: str, report: Report) -> dict[str, Any]:
     """A report's means under the keys of a run, such as ``test/ndcg@10``."""
     return {f"{name}/{key}": value for key, value in report.means.items()}

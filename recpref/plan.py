@@ -86,6 +86,11 @@ class Plan:
         return {**plain, "data": {"name": self.data.name, **({"source": "frame"} if self.data.frame else {}), **self.data.options}}
 
     @property
+    def label(self) -> str:
+        """What the model is called: by its name, and by that of the other toolkit's model that it runs."""
+        return " ".join([self.model.name, *filter(None, [self.model.options.get("algorithm")])])
+
+    @property
     def architectures(self) -> tuple[str, ...]:
         """The names of the model and, where it has one, of its base."""
         return tuple(part.name for part in (self.model, self.base) if part is not None)

@@ -195,8 +195,7 @@ class Run:
         for first in range(0, len(numbers), batch_size):
             users = numbers[first : first + batch_size]
             asked = history_of(known, users, timed=topk.needs_time)
-            # whoever they are in training, these users are nobody here: number 0
-            query = Query(asked._replace(user=torch.zeros_like(asked.user)), exclude=asked.items if filter_seen else None)
+            query = Query(asked._replace(user=self._numbers(known.users.originals(users))), exclude=asked.items if filter_seen else None)
             ranking = topk.recommend(query, k)
             if found is None and isinstance(topk, Approximate):
                 found = topk.found(exact.recommend(query, k), query)
@@ -214,6 +213,12 @@ class Run:
         from recpref.arrow_batches import recommend_batches
 
         return recommend_batches(self, batches, k, filter_seen=filter_seen)
+
+    def _numbers(self, ids: np.ndarray) -> Tensor:
+        """Whoever they are in training, users are nobody here, number 0; but for a model that answers what it was asked for them."""
+        if not hasattr(self.model, "asked_only"):
+            return torch.zeros(len(ids), dtype=torch.long)
+        return torch.from_numpy(Vocabulary.read(self.path / "users.parquet").numbers(ids, "user"))
 
     def _known(self, data: Interactions) -> Interactions:
         """The same histories under the model's item numbers, without items that it does not know."""
@@ -248,14 +253,15 @@ def complete(path: Path) -> Written:
     return read(path / FILE)
 
 
-def _seconds_per_1000(report: Report) -> float | None:
-    """What it takes to recommend to a thousand users, as many items as the report's largest cut-off."""
-    return None if not report.seconds else 1000 * report.seconds / len(report.per_user)
+def _seconds_per_1000(model: nn.Module, report: Report) -> float | None:
+    """What it takes to recommend to a thousand users, as many items as the report's largest cut-off. Reading another toolkit's answers is
+    no such thing."""
+    return None if not report.seconds or hasattr(model, "asked_only") else 1000 * report.seconds / len(report.per_user)
 
 
 def save(place: Path, model: nn.Module, data: Interactions, metrics: dict[str, Any], report: Report, item_counts: np.ndarray) -> None:
     """Writes everything else that ``Run.load`` needs, and the per-user values, into ``place``."""
-    (place / "environment.json").write_text(json.dumps({**environment(), "seconds_per_1000": _seconds_per_1000(report)}, indent=1))
+    (place / "environment.json").write_text(json.dumps({**environment(), "seconds_per_1000": _seconds_per_1000(model, report)}, indent=1))
     (place / "metrics.json").write_text(json.dumps(metrics, indent=1))
     report.per_user.to_parquet(place / "per_user.parquet")
     _save_state(model, place / "model.safetensors")

@@ -35,10 +35,13 @@ class TopK:
     def recommend(self, query: Query, k: int) -> Ranking:
         """Shapes: [B, k]; PAD and -inf fill places for which no item is left.
 
-        Raises: ValueError for k < 1 and FloatingPointError where the model returns NaN.
+        Raises: ValueError for k < 1, or for more than a model keeps; FloatingPointError where the model returns NaN.
         """
         if k < 1:
             raise ValueError(f"k={k} must be at least 1")
+        if hasattr(self.model, "most") and (k > self.model.most or query.candidates is not None):
+            asked = f"k={k}" if query.candidates is None else "the best of some candidates"
+            raise ValueError(f"{asked}: {type(self.model).__name__} keeps the best {self.model.most} items of each user, and no more")
         if isinstance(self.model, MultiRound):
             return self._in_rounds(self.model, query, k)
         if not isinstance(self.model, Retriever):

@@ -99,7 +99,7 @@ def _rows(runs: list[Run], columns: list[str]) -> list[list[str]]:
     """A row a run that has these metrics, and one for the model before its refit."""
     rows = []
     for run in runs:
-        name = run.experiment.model.name
+        name = run.experiment.label
         for label, prefix in ((name, "test"), (f"{name}, before the refit", "chosen/test")):
             if all(f"{prefix}/{column}" in run.metrics for column in columns):
                 rows.append([label, *(f"{run.metrics[f'{prefix}/{column}']:.4f}" for column in columns)])

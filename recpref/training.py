@@ -160,7 +160,8 @@ def _of_all(total: Tensor, count: int, logs: dict[str, Any]) -> tuple[Tensor, Te
 class Course(NamedTuple):
     """How training went. ``losses`` and ``validations`` have a row an epoch they were taken at.
 
-    ``before``: seconds of training before it was interrupted and continued, up to the state that was saved.
+    ``before``: seconds of training before it was interrupted and continued, up to the state that was saved. ``said``: what a
+    model that trains itself wants among the metrics.
     """
 
     epochs: int = 0
@@ -170,13 +171,14 @@ class Course(NamedTuple):
     losses: list[dict[str, float]] = []  # noqa: RUF012
     validations: list[dict[str, float]] = []  # noqa: RUF012
     before: float = 0.0
+    said: dict[str, Any] = {}  # noqa: RUF012
 
     @property
     def facts(self) -> dict[str, Any]:
         """What belongs among the metrics of a run, with what the objective logged in the epoch that was kept; nothing where there was no
-        training by epochs."""
+        training by epochs of ours but for what the model said."""
         if not self.epochs:
-            return {}
+            return self.said
         kept = next((row for row in self.losses if row["epoch"] == self.best_epoch), {})
         logged = {name: value for name, value in kept.items() if name not in ("epoch", "train/loss")}
         return {**{f"train/{name}": getattr(self, name) for name in ("epochs", "best_epoch", "interrupted", "underfit")}, **logged}

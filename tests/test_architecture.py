@@ -20,6 +20,7 @@ LAYERS = [
     {"types", "suggest", "processes", "workplace", "plan", "overrides"},
     {"data", "losses", "samplers", "negatives", "noise", "flips", "metrics", "layers", "ligr", "adapters", "item_table", "tables"}
     | {"consumed", "sparse", "facts", "beyond", "text"},
+    {"bridges"},
     {"models", "indexing", "objectives", "alignment", "topk", "item_shards", "approximate", "significance"},
     {
         "optimizer",
@@ -51,7 +52,6 @@ LAYERS = [
         "measures",
         "external",
         "aspects",
-        "bridges",
     },
     {"experiment"},
     {"tuning", "leaderboard"},

@@ -1,8 +1,11 @@
-"""RecBole's models on our split, under our metrics: ``fit("SASRec", "ml_100k", epochs=50)``.
+"""RecBole's models on our split, under our metrics: ``fit("SASRec", "ml_100k", epochs=50)``; ``model=recbole`` is made of it.
 
-RecBole runs in a process of its own (``recbole_child.py``), with the Python that ``python`` names. The split goes there as
-atomic files of its ``benchmark_filename`` mechanism, so that RecBole splits nothing; users and items go by their numbers.
+RecBole runs in a process of its own (``recbole_child.py``), with the Python that ``python`` or RECPREF_RECBOLE_PYTHON names. The
+split goes there as atomic files of its ``benchmark_filename`` mechanism, so that RecBole splits nothing; users and items go by
+their numbers. Its training reads the training file, its stopping the validation file; the test file is opened for its own report.
 The best items of every validation and test user come back, before anything that was seen is filtered: that is ours.
+
+Which of RecBole's models run, and which do not: ``LACKING`` and docs/recbole.md.
 
 Source of the format: https://recbole.io/docs/user_guide/config/data_settings.html, "Benchmark file".
 """
@@ -10,6 +13,7 @@ Source of the format: https://recbole.io/docs/user_guide/config/data_settings.ht
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -18,72 +22,103 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
-from recpref import components
 from recpref.bridges.answers import Answers
 from recpref.data.cards import open_data
 from recpref.data.heldout import Heldout, Split
 from recpref.data.interactions import Interactions
+from recpref.data.splits.leave_one_out import LeaveOneOut
 from recpref.suggest import unknown
 
 CHILD = Path(__file__).with_name("recbole_child.py")
 LINES = 15  # of RecBole's last words in an error
-INSTALL = "install it there (pip install 'recpref[recbole]' on Python 3.11), or say python=path/to/one/that/has/it"
+PYTHON = "RECPREF_RECBOLE_PYTHON"  # where a machine's RecBole is, which is no part of an experiment
+INSTALL = f"install it there (see docs/recbole.md), or say python=path/to/one/that/has/it or {PYTHON}=path/to/it"
+LACKING: dict[str, str] = {  # models that the bridge cannot run, and what each lacks
+    **dict.fromkeys(("FDSA", "GRU4RecF", "SASRecF"), "it reads features of items, which the bridge does not send"),
+    "S3Rec": "it reads features of items, which the bridge does not send, and is trained in two stages",
+    **dict.fromkeys(("GRU4RecKG", "KSR"), "it reads a knowledge graph and vectors of its entities, which the bridge does not send"),
+    "DIEN": "it reads lists of negative items, which RecBole makes only where it divides the data itself",
+}
 
 
 class Trained(NamedTuple):
-    """Answers for validation and for test users; ``report`` has RecBole's own test metrics, its seconds and epochs."""
+    """Answers for validation and for test users; ``report`` is RecBole's own: metrics of both, seconds, epochs, the epoch it kept, ..."""
 
     valid: Answers
     test: Answers
     report: dict[str, Any]
 
 
-def models(python: str | Path = sys.executable) -> dict[str, str]:
-    """RecBole's models and their family, ``general`` or ``sequential``. Raises: ValueError where that Python has no RecBole."""
+def models(python: str | Path | None = None) -> dict[str, str]:
+    """The models that run here and their family, ``general`` or ``sequential``. Raises: ValueError where that Python has no RecBole."""
+    python = python or os.environ.get(PYTHON, sys.executable)
     with tempfile.TemporaryDirectory() as folder:
         try:
             found = json.loads(_child(python, Path(folder), "models"))
         except RuntimeError as error:
-            raise ValueError(f"{python} cannot run RecBole; {INSTALL}\n{error}") from error
-    return dict(found)
+            raise ValueError(f"{python} cannot run RecBole; {INSTALL}: {str(error).splitlines()[-1]}") from error
+    return {name: family for name, family in found.items() if name not in LACKING}
 
 
 def fit(
     model: str,
     data: Interactions | str,
     *,
-    split: str | Split = "leave_one_out",
+    split: Split | None = None,
     epochs: int = 100,
     k: int = 100,
     seed: int = 1,
     config: dict[str, Any] | None = None,
-    python: str | Path = sys.executable,
+    python: str | Path | None = None,
 ) -> Trained:
-    """Trains a RecBole model by its name, with early stopping by its NDCG@10 on our validation targets.
+    """Trains a RecBole model by its name, with early stopping by its NDCG@10 on our validation targets. No split: leave-one-out.
 
-    ``config`` are RecBole's own options, such as ``{"hidden_size": 128, "MAX_ITEM_LIST_LENGTH": 200}``, and override the
-    bridge's; the latter, 50 by default, says how much of a history sequential models see. The answers hold enough items for
-    lists of ``k`` after everything seen is filtered.
+    ``config`` are RecBole's own options, such as ``{"hidden_size": 128, "MAX_ITEM_LIST_LENGTH": 200}``; the latter, 50 by default,
+    says how much of a history sequential models see. What the bridge says itself (data, epochs, seed) is none of them. The answers
+    hold enough items for lists of ``k`` after everything seen is filtered.
 
-    Raises: ValueError for an unknown model or wrong number, a Python without RecBole, or a split without validation;
-    RuntimeError with RecBole's last words where it fails.
+    Raises: ValueError for an unknown model or option, one that lacks something, a wrong number, a Python without RecBole or
+    without what the model imports, or a split without validation; RuntimeError with RecBole's last words where it fails.
     """
+    python = python or os.environ.get(PYTHON, sys.executable)
     options = {"MAX_ITEM_LIST_LENGTH": 50, **(config or {})}
     max_len = options.pop("MAX_ITEM_LIST_LENGTH")
-    for name, value in {"epochs": epochs, "k": k, "MAX_ITEM_LIST_LENGTH": max_len}.items():
-        if value < 1:
-            raise ValueError(f"{name}={value} must be at least 1")
+    refuse(model, epochs=epochs, k=k, MAX_ITEM_LIST_LENGTH=max_len)
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"seed={seed} must be at least 0 and below 2**32 for RecBole")
     data = data if isinstance(data, Interactions) else open_data(data)
-    parts = components.find("split", split)()(data) if isinstance(split, str) else split
-    if not len(parts.valid.targets):
+    split = split or LeaveOneOut()(data)
+    if not len(split.valid.targets):
         raise ValueError("RecBole chooses its best epoch on validation targets, and this split has none")
     known = models(python)
     if model not in known:
         raise ValueError(unknown("RecBole model", model, known))
-    longest = max(int(np.diff(part.history.offsets)[part.users - 1].max()) for part in (parts.valid, parts.test))
+    _refuse_options(model, options, python)
+    longest = max(int(np.diff(part.history.offsets)[part.users - 1].max()) for part in (split.valid, split.test))
     request = {"model": model, "family": known[model], "epochs": epochs, "seed": seed, "config": options}
-    return _exchanged({**request, "n_best": k + longest, "max_len": min(max_len, longest)}, parts, data, python)
+    return _exchanged({**request, "n_best": k + longest, "max_len": min(max_len, longest)}, split, data, python)
+
+
+def refuse(model: str, **numbers: int) -> None:
+    """What can be refused without RecBole. Raises: ValueError for a model that cannot run and for numbers below 1."""
+    if model in LACKING:
+        raise ValueError(f"RecBole's {model} cannot be run: {LACKING[model]}")
+    for name, value in numbers.items():
+        if value < 1:
+            raise ValueError(f"{name}={value} must be at least 1")
+
+
+def _refuse_options(model: str, options: dict[str, Any], python: str | Path) -> None:
+    """RecBole ignores what it does not know. Raises: ValueError for options that are none of the model's."""
+    if not options:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        known = json.loads(_child(python, Path(folder), "options", model))
+    if strange := [name for name in options if name not in known]:
+        known = [*known, "MAX_ITEM_LIST_LENGTH"]
+        raise ValueError(unknown(f"option of RecBole's {model}", strange[0], known, hint="epochs, seed and data are said elsewhere"))
 
 
 def _exchanged(request: dict[str, Any], split: Split, data: Interactions, python: str | Path) -> Trained:
@@ -155,15 +190,29 @@ def _read_answers(folder: Path, split: Split, data: Interactions) -> Trained:
 
 
 def _child(python: str | Path, folder: Path, *arguments: str) -> str:
-    """What the other process prints. Raises: RuntimeError with its last words where it fails, ValueError where it cannot start."""
-    with (folder / "log").open("w+", errors="replace") as log:
+    """What the other process prints. It ends with this one, which holds its standard input open.
+
+    Raises: RuntimeError with its last words where it fails, ValueError where it cannot start or lacks a package.
+    """
+    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    command = [str(python), str(CHILD), *arguments]
+    with (folder / "log").open("w+", errors="replace") as log, (folder / "said").open("w+") as said:
         try:
-            done = subprocess.run([str(python), str(CHILD), *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True)
+            process = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=said, stderr=log, env=environment)
         except OSError as error:
             raise ValueError(f"python={python} cannot be started: {error.strerror}") from error
-        log.seek(0)
-        lines = log.read().splitlines()
-    if done.returncode:
-        last = "\n".join(lines[-LINES:])
-        raise RuntimeError(f"RecBole's process ended with {done.returncode}:\n{last}")
-    return done.stdout
+        with process:
+            process.wait()
+        log.seek(0), said.seek(0)
+        lines, answer = log.read().splitlines(), said.read()
+    if process.returncode:
+        _complain(python, process.returncode, lines, arguments)
+    return answer
+
+
+def _complain(python: str | Path, code: int, lines: list[str], arguments: tuple[str, ...]) -> None:
+    """Raises: ValueError for a package that a model imports and that is not there; RuntimeError otherwise."""
+    last = lines[-1] if lines else "no word"
+    if arguments[0] == "train" and last.startswith("ModuleNotFoundError"):
+        raise ValueError(f"this model needs a package that {python} does not have: {last}; install it there")
+    raise RuntimeError(f"RecBole failed with {last!r}, and its process ended with {code}:\n" + "\n".join(lines[-LINES:]))

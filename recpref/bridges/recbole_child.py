@@ -1,18 +1,23 @@
 """RecBole's side of the bridge: a script for another process, in whose Python RecBole is installed. Never imported.
 
-``recbole_child.py models`` prints which models there are; ``recbole_child.py train FOLDER`` reads ``request.json`` and
-``asked.npz`` there, trains, and writes ``answers.npz`` and ``report.json``. Progress goes to stderr. It needs nothing of
-recpref and runs on Python 3.8 and later, whichever numpy, pandas, SciPy and torch stand beside RecBole 1.2.
+``recbole_child.py models`` prints which models there are, ``recbole_child.py options MODEL`` which options one has;
+``recbole_child.py train FOLDER`` reads ``request.json`` and ``asked.npz`` there, trains, and writes ``answers.npz`` and
+``report.json``. It ends when its standard input does. Progress goes to stderr.
+
+It needs nothing of recpref and runs on Python 3.8 and later, whichever numpy, pandas, SciPy and torch stand beside RecBole 1.2.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 import json
 import logging
 import os
+import re
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,15 +32,26 @@ def main() -> None:
     """Dispatches on the first argument. RecBole reads sys.argv too, so that nothing is left in it."""
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [path for path in sys.path if os.path.abspath(path or ".") != here]  # our recbole.py is not RecBole
-    verb, folder = sys.argv[1], Path(sys.argv[2] if len(sys.argv) > 2 else ".").resolve()
+    verb, what = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "."
+    folder = Path(what).resolve()
     sys.argv[1:] = []
     mend_numpy()
     if verb == "models":
         print(json.dumps(models()))
+    elif verb == "options":
+        print(json.dumps(options(what)))
     else:
+        threading.Thread(target=end_with_input, daemon=True).start()
         logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
         os.chdir(folder)  # RecBole writes logs and checkpoints where it stands
         train(folder)
+
+
+def end_with_input() -> None:
+    """Who asked holds our standard input open: where that ends, be it killed, nobody waits for the answers."""
+    while os.read(0, 1024):
+        pass
+    os._exit(1)
 
 
 def mend_numpy() -> None:
@@ -54,8 +70,10 @@ def mend_the_rest() -> None:
     import pandas as pd
     import scipy.sparse
     import torch
+    from recbole.config import Config
     from recbole.data.dataset import Dataset
 
+    Config._convert_config_dict = lambda config, given: given  # which evaluates texts; ours are values already
     # checkpoints hold RecBole's configuration, which torch no longer unpickles by default; this process has written them itself
     torch.load = functools.partial(torch.load, weights_only=False)
     # agg(len) of a column of lists was the length of each; pandas 3 gives the length of the column
@@ -87,6 +105,24 @@ def models() -> dict[str, str]:
             if isinstance(value, type) and issubclass(value, AbstractRecommender) and value.__module__ == package + "." + name.lower():
                 found[name] = family
     return found
+
+
+def options(model: str) -> list[str]:
+    """What a configuration may say of a model: options with a default, those of training and evaluation, and what its source reads.
+
+    What the bridge says is left out.
+    """
+    from recbole.config import Config
+    from recbole.utils import dataset_arguments, evaluation_arguments, general_arguments, get_model, training_arguments
+
+    read = re.findall(r"""config\[["'](\w+)["']\]""", inspect.getsource(sys.modules[get_model(model).__module__]))
+    config = Config(model=model, dataset="data", config_dict={"train_neg_sample_args": None})
+    said = {*general_arguments, *dataset_arguments, "MODEL_TYPE", "device", "epochs", "eval_args"} - {
+        "gpu_id",
+        "use_gpu",
+        "reproducibility",
+    }
+    return sorted({*config.internal_config_dict, *training_arguments, *evaluation_arguments, *read} - said)
 
 
 def configured(request: SimpleNamespace, folder: Path) -> Any:
@@ -129,6 +165,7 @@ def default_loss(request: SimpleNamespace) -> str | None:
 def train(folder: Path) -> None:
     """Trains, loads the epoch of the best validation, and answers for everybody that is asked for."""
     import numpy as np
+    import recbole
     from recbole.data import create_dataset, data_preparation
     from recbole.utils import get_model, get_trainer, init_seed
 
@@ -142,7 +179,13 @@ def train(folder: Path) -> None:
     model = get_model(request.model)(config, train_data._dataset).to(config["device"])
     trainer = get_trainer(config["MODEL_TYPE"], request.model)(config, model)
     start = time.perf_counter()
-    trainer.fit(train_data, valid_data, saved=True, show_progress=False)
+    best_epochs: list[int] = []
+
+    def validated(epoch: int, score: float) -> None:
+        if trainer.cur_step == 0:  # validations since the best one
+            best_epochs.append(epoch + 1)
+
+    trainer.fit(train_data, valid_data, saved=True, show_progress=False, callback_fn=validated)
     seconds = time.perf_counter() - start
     own = trainer.evaluate(test_data, load_best_model=True, show_progress=False)
     answers = {}
@@ -151,8 +194,22 @@ def train(folder: Path) -> None:
             rows = SimpleNamespace(**{name: asked[part + "_" + name] for name in ("user", "item", "offset")})
             answers.update({part + "_" + name: value for name, value in best(model, dataset, rows, request).items()})
     np.savez(folder / "answers.npz", **answers)
-    report = {"seconds": seconds, "epochs": len(trainer.train_loss_dict), "test": {name: float(value) for name, value in own.items()}}
+    report = {
+        "seconds": seconds,
+        "epochs": len(trainer.train_loss_dict),
+        "best_epoch": (best_epochs or [len(trainer.train_loss_dict)])[-1],
+        "parameters": sum(part.numel() for part in model.parameters()),
+        "valid": numbers(trainer.best_valid_result or {}),
+        "test": numbers(own),
+        "version": recbole.__version__,
+        "device": str(config["device"]),
+    }
     (folder / "report.json").write_text(json.dumps(report))
+
+
+def numbers(result: Any) -> dict[str, float]:
+    """RecBole's metrics as plain numbers; RaCT's first stage has none on validation."""
+    return {name: float(value) for name, value in result.items()}
 
 
 def best(model: Any, dataset: Any, rows: SimpleNamespace, request: SimpleNamespace) -> dict[str, Any]:
@@ -177,13 +234,14 @@ def best(model: Any, dataset: Any, rows: SimpleNamespace, request: SimpleNamespa
 
 
 def interaction_of(dataset: Any, rows: SimpleNamespace, part: slice, request: SimpleNamespace) -> Any:
-    """RecBole's question about some users; lists begin at the left."""
+    """RecBole's question about some users; lists begin at the left. GRU4RecCPR and SASRecCPR take a loss of the target, too, which nobody
+    needs: the target is padding."""
     import numpy as np
     import torch
     from recbole.data.interaction import Interaction
 
     user = [dataset.field2token_id[USERS][str(number)] for number in rows.user[part]]
-    asked = {USERS: torch.tensor(user)}
+    asked = {USERS: torch.tensor(user), ITEMS: torch.zeros(len(user), dtype=torch.long)}
     if request.family == "sequential":
         known = dataset.field2token_id[ITEMS]
         lists = np.zeros((len(user), request.max_len), np.int64)

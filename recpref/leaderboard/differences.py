@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from recpref import components
 from recpref.composition import BASE, OPTIONAL, SELF, compose
 from recpref.data import cards
 from recpref.idle import idle
@@ -23,6 +24,12 @@ NO_RESULT = ("save_seconds",)  # how often a state is saved changes no result
 def usual(model: str, recipe: str, kinds: tuple[str, ...] = ()) -> Plan:
     """The plan that nobody has changed, but for the components named in ``kinds``."""
     return compose([f"model={model}", f"recipe={recipe}", *kinds], strict=False)
+
+
+def trains_itself(plan: Plan) -> bool:
+    """Whether the model has a ``fit`` of its own, so that the trainer's options, the loss and their like are none of its. Of a model
+    that is not ours that is not known, because nothing is imported for it."""
+    return ":" not in plan.model.name and hasattr(components.find("model", plan.model.name), "fit")
 
 
 def differences(plan: Plan, data_digest: str) -> list[str]:
@@ -75,6 +82,9 @@ def _changed(section: Part | dict[str, Any], there: Part | dict[str, Any]) -> di
 def _text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{','.join(map(_text, value))}]"
+    if isinstance(value, dict):
+        parts = {key: repr(part) if isinstance(part, str) else _text(part) for key, part in value.items()}
+        return f"{{{', '.join(f'{key}: {part}' for key, part in parts.items())}}}"
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)
@@ -112,7 +122,7 @@ def command(plan: Plan, data_digest: str) -> str:
 def budget(plan: Plan, epochs: list[int]) -> str:
     """``full``, or by what the recipe's budget was cut; ``epochs`` are those that each seed ran. A limit that stopped nobody cut nothing.
     Empty for a model that is trained by no epochs."""
-    if not epochs:
+    if not epochs or trains_itself(plan):
         return ""
     if ":" in plan.model.name:
         return "not known"

@@ -15,6 +15,7 @@ from recpref.plan import FILE, Plan, Written, read
 
 NEEDED = (FILE, "metrics.json", "environment.json", "per_user.parquet")
 SPREAD = ("hr", "ndcg", "recall", "mrr", "map", "f1", "precision")  # metrics with a value a user, and so with an interval
+OURS = ("train", "valid", "test", "llm")  # kinds of metrics, all of them numbers; what another toolkit says of itself may be text
 MEASURED = ("train/seconds", "train/parameters")  # of every run, whatever it is
 NUMBERS = ("threads", "peak_memory_mib", "seconds_per_1000")  # of an environment
 CLOSE = 1e-6  # a mean over users was taken of the very values that are kept
@@ -70,7 +71,7 @@ def recorded(path: Path) -> Record:
         raise ValueError(f"{path} is damaged: it lacks {', '.join(missing)}; remove it and it will be made anew")
     written = read(path / FILE)
     metrics, environment = _table(path / "metrics.json"), _table(path / "environment.json")
-    _refuse_text(path / "metrics.json", metrics)
+    _refuse_text(path / "metrics.json", {name: value for name, value in metrics.items() if name.partition("/")[0] in OURS})
     _refuse_text(path / "environment.json", {name: environment.get(name) for name in NUMBERS})
     if absent := [name for name in MEASURED if name not in metrics]:
         raise ValueError(f"{path / 'metrics.json'} is damaged: it lacks {', '.join(absent)}; {_remedy(path)}")

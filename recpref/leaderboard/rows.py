@@ -91,8 +91,8 @@ class Row:
 
     @property
     def trained(self) -> bool:
-        """Whether there were epochs, and so an objective, a loss and a sampler."""
-        return self.cost.epochs is not None
+        """Whether there were epochs of ours, and so an objective, a loss and a sampler."""
+        return self.cost.epochs is not None and not differences.trains_itself(self.plan)
 
     @property
     def protocol(self) -> str:
@@ -209,7 +209,7 @@ def row_of(paths: tuple[Path, ...]) -> Row:
     bounds = {metric: interval(mean[metric].to_numpy(dtype=np.float64)) for metric in metrics} if len(mean) else {}
     epochs = [record.metrics["train/epochs"] for record in records if "train/epochs" in record.metrics]
     return Row(
-        label=plan.model.name,
+        label=plan.label,
         plan=plan,
         sizes=first.written.facts,
         data_digest=first.written.data_digest,

@@ -5,75 +5,27 @@
 
 from __future__ import annotations
 
-import os
-import sys
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from plays_recbole import cyclic, player, real_python, small
 
 import recpref
 from recpref import components
 from recpref.bridges import recbole
 from recpref.bridges.recbole import fit, models, write_split
+from recpref.data.heldout import Split
 from recpref.data.interactions import Interactions
 from recpref.data.splits.leave_one_out import LeaveOneOut
 from recpref.data.splits.none import Nothing
 from recpref.evaluation import Evaluation
 from recpref.models.popular import Popular
 from recpref.topk import TopK
-
-PLAYS_RECBOLE = """#!{python}
-import json, sys
-from collections import Counter
-from pathlib import Path
-import numpy as np
-verb = sys.argv[2]
-print("Epoch 1 of 1", file=sys.stderr)
-if {broken!r} == verb:
-    print("Traceback: the loss is a cow", file=sys.stderr)
-    sys.exit(3)
-if verb == "models":
-    print(json.dumps({{"Pop": "general", "SASRec": "sequential"}}))
-else:
-    folder = Path(sys.argv[3])
-    request = json.loads((folder / "request.json").read_text())
-    counts = Counter()
-    for part in ("train", "valid", "test"):
-        for line in (folder / "data" / f"data.{{part}}.inter").read_text().splitlines()[1:]:
-            counts[int(line.split("\\t")[1])] += part == "train"
-    best = np.array([item for item, _ in counts.most_common(request["n_best"])], dtype=np.int32)
-    asked, answers = np.load(folder / "asked.npz"), {{}}
-    for part in ("valid", "test"):
-        n = len(asked[part + "_user"])
-        answers[part + "_item"] = np.tile(best, (n, 1))
-        answers[part + "_score"] = np.tile(np.array([counts[item] for item in best.tolist()], dtype=np.float32), (n, 1))
-    np.savez(folder / "answers.npz", **answers)
-    (folder / "report.json").write_text(json.dumps({{"seconds": 0.0, "epochs": request["epochs"], "asked": request}}))
-"""
-
-
-def small() -> Interactions:
-    """u1 has a b c d, u2 has b a c; numbers 1 to 4 stand for a to d."""
-    rows = [("u1", "a", 1), ("u1", "b", 2), ("u1", "c", 3), ("u1", "d", 4), ("u2", "b", 1), ("u2", "a", 2), ("u2", "c", 3)]
-    return Interactions.from_dataframe(pd.DataFrame(rows, columns=["u", "i", "t"]), user="u", item="i", time="t")
-
-
-def cyclic(n_users: int = 60, n_items: int = 12) -> Interactions:
-    """Item i is followed by item i + 1; the first items are more popular than the last."""
-    rng = np.random.default_rng(0)
-    starts, lengths = rng.integers(0, n_items // 2, n_users), rng.integers(4, 8, n_users)
-    rows = [(u, 1 + (starts[u] + n) % n_items, n) for u in range(n_users) for n in range(lengths[u])]
-    return Interactions.from_dataframe(pd.DataFrame(rows, columns=["u", "i", "t"]), user="u", item="i", time="t")
-
-
-def player(tmp_path: Path, broken: str = "") -> Path:
-    """A Python that plays RecBole, whatever script it is given: it recommends what is popular."""
-    path = tmp_path / "python"
-    path.write_text(PLAYS_RECBOLE.format(python=sys.executable, broken=broken))
-    path.chmod(0o755)
-    return path
 
 
 def text(folder: Path, name: str) -> list[str]:
@@ -125,6 +77,38 @@ def test_an_unknown_model_has_a_nearest_one(tmp_path) -> None:
         fit("SASrec", cyclic(), python=player(tmp_path))
 
 
+@pytest.mark.parametrize("model", sorted(recbole.LACKING))
+def test_a_model_that_lacks_something_is_refused_before_anything_is_started(model) -> None:
+    with pytest.raises(ValueError, match=f"RecBole's {model} cannot be run: it reads .*\\b(features|graph|lists)"):
+        fit(model, cyclic(), python="/nowhere/python")
+
+
+def test_an_option_that_recbole_would_ignore_is_refused(tmp_path) -> None:
+    said = r"unknown option of RecBole's SASRec 'hiden_size'; did you mean 'hidden_size'\? known: MAX_ITEM_LIST_LENGTH, hidden_size, x, "
+    with pytest.raises(ValueError, match=said):
+        fit("SASRec", cyclic(), python=player(tmp_path), config={"x": 1, "hiden_size": 64})
+
+
+def test_a_package_that_a_model_imports_is_named(tmp_path) -> None:
+    python = player(tmp_path, broken="train")
+    python.write_text(python.read_text().replace("Traceback: the loss is a cow", "ModuleNotFoundError: No module named 'faiss'"))
+    with pytest.raises(
+        ValueError, match=r"needs a package that .*python does not have: ModuleNotFoundError: No module named 'faiss'; install it"
+    ):
+        fit("Pop", cyclic(), python=python)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_recbole_cannot_take(seed) -> None:
+    with pytest.raises(ValueError, match=f"seed={seed} must be at least 0 and below 2"):
+        fit("Pop", cyclic(), seed=seed)
+
+
+def test_the_environment_names_the_python(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv(recbole.PYTHON, str(player(tmp_path)))
+    assert models() == {"Pop": "general", "SASRec": "sequential"}
+
+
 def test_recboles_last_words_are_in_the_error(tmp_path) -> None:
     with pytest.raises(RuntimeError, match=r"(?s)ended with 3:\nEpoch 1 of 1\nTraceback: the loss is a cow"):
         fit("Pop", cyclic(), python=player(tmp_path, broken="train"))
@@ -153,12 +137,7 @@ def test_a_split_without_validation_is_refused() -> None:
 @pytest.fixture(scope="module")
 def real() -> str:
     """A Python with RecBole."""
-    python = os.environ.get("RECPREF_RECBOLE_PYTHON", sys.executable)
-    try:
-        models(python)
-    except ValueError as error:
-        pytest.skip(f"RecBole cannot be imported by {python} (RECPREF_RECBOLE_PYTHON names another): {str(error).splitlines()[-1]}")
-    return python
+    return real_python()
 
 
 @pytest.mark.slow
@@ -184,6 +163,92 @@ def test_a_real_sequential_model_learns_the_cycle(real) -> None:
     known = split.train.item_counts[split.test.targets.item] > 0
     assert 0.5 < known.mean() < 1  # items 11 and 12 only ever come last
     assert evaluation(trained.test, split.test).means["hr@1"] > known.mean() - 0.05
+
+
+def shuffled_targets(split: Split) -> Split:
+    """Each user is to find what another one is to find."""
+    targets = split.test.targets
+    return split._replace(test=split.test._replace(targets=replace(targets, item=np.roll(targets.item, 7))))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["BPR", "SASRec", "EASE"])
+def test_what_is_to_be_found_at_test_changes_no_answer(real, model) -> None:
+    """RecBole is told the test targets for its own report. Every item is a training target, too, so that their numbers stay."""
+    rng = np.random.default_rng(0)
+    rows = [(u, i, n) for u in range(150) for n, i in enumerate(rng.permutation(20)[: rng.integers(8, 15)])]
+    data = Interactions.from_dataframe(pd.DataFrame(rows, columns=["u", "i", "t"]), user="u", item="i", time="t")
+    split = LeaveOneOut()(data)
+    assert (split.test.targets.item != shuffled_targets(split).test.targets.item).mean() > 0.9
+    one, other = (fit(model, data, split=part, epochs=2, python=real) for part in (split, shuffled_targets(split)))
+    for mine, theirs in ((one.valid, other.valid), (one.test, other.test)):
+        assert torch.equal(mine.items, theirs.items)
+        assert torch.equal(mine.scores, theirs.scores)
+    assert one.report["valid"] == other.report["valid"]
+    assert one.report["test"] != other.report["test"]
+
+
+@pytest.mark.slow
+def test_a_text_among_the_options_is_not_evaluated(real, tmp_path) -> None:
+    """RecBole's own Config would."""
+    with pytest.raises(RuntimeError):
+        fit("SASRec", cyclic(), epochs=1, python=real, config={"hidden_act": f"open({str(tmp_path / 'made')!r}, 'w')"})
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.slow
+def test_a_real_option_is_known_and_a_wrong_one_is_not(real) -> None:
+    with pytest.raises(ValueError, match="unknown option of RecBole's EASE 'reg_wait'; did you mean 'reg_weight'"):
+        fit("EASE", cyclic(), python=real, config={"reg_wait": 1.0})
+    for said_elsewhere in ("epochs", "seed", "data_path", "benchmark_filename", "load_col"):
+        with pytest.raises(ValueError, match=f"unknown option of RecBole's EASE '{said_elsewhere}'"):
+            fit("EASE", cyclic(), python=real, config={said_elsewhere: 1})
+
+
+SMALLER = {  # what models ask of data that are larger than these
+    "DGCF": {"train_batch_size": 64},
+    "NCL": {"num_clusters": 5},
+    "GRU4RecCPR": {"reranker_CAN_NUM": 10},
+    "SASRecCPR": {"reranker_CAN_NUM": 10},
+}
+PAGE = Path(__file__).parents[2] / "docs" / "recbole.md"
+RUN = re.findall(r"```text\n(.*?)```", PAGE.read_text(), re.DOTALL)[0].split()
+
+
+@pytest.mark.slow
+def test_every_model_runs_or_is_refused(real) -> None:
+    assert sorted(models(real)) == sorted(RUN)
+    assert not {*RUN} & {*recbole.LACKING}
+
+
+def test_the_page_names_what_is_refused() -> None:
+    table = PAGE.read_text().partition("These are refused:")[2]
+    rows = [row for row in re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE) if row not in ("model", "---")]
+    assert sorted(", ".join(rows).split(", ")) == sorted(recbole.LACKING)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", RUN)
+def test_a_model_that_runs(real, model) -> None:
+    data = cyclic(200, 120)
+    split = LeaveOneOut()(data)
+    try:
+        trained = fit(model, data, split=split, epochs=1, k=10, python=real, config=SMALLER.get(model))
+    except ValueError as error:
+        if model != "NCL" or "No module named 'faiss'" not in str(error):
+            raise
+        pytest.skip("NCL needs faiss beside RecBole")
+    evaluation = Evaluation({"hr": components.find("metric", "hr")}, ks=(10,))
+    assert len(evaluation(trained.test, split.test).per_user) == 200
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", sorted(recbole.LACKING))
+def test_a_model_that_does_not_run(real, model, monkeypatch) -> None:
+    """Where one begins to, it should be taken off the list."""
+    monkeypatch.setattr(recbole, "LACKING", {})
+    with pytest.raises(RuntimeError):
+        fit(model, cyclic(200, 120), epochs=1, python=real)
 
 
 def test_the_module_names_its_own_script() -> None:

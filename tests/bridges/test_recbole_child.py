@@ -62,3 +62,17 @@ def test_it_lists_the_models_of_a_recbole_that_it_finds(tmp_path: Path) -> None:
         path.write_text(content)
     done = run(f"{CHILD}\0models", PYTHONPATH=str(tmp_path))
     assert done.stdout.strip() == '{"Pop": "general", "GRU4Rec": "sequential"}', done.stderr
+
+
+def test_it_ends_when_nobody_waits_for_it(tmp_path: Path) -> None:
+    """Its RecBole takes a minute to import; the standard input that the bridge holds open ends before."""
+    (tmp_path / "recbole").mkdir()
+    (tmp_path / "recbole" / "__init__.py").write_text("import sys, time; print('imported', file=sys.stderr, flush=True); time.sleep(60)")
+    command, environment = [sys.executable, str(CHILD), "train", str(tmp_path)], {**os.environ, "PYTHONPATH": str(tmp_path)}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        assert process.stderr.readline() == b"imported\n"
+        assert process.poll() is None
+        process.stdin.close()
+        assert process.wait(timeout=20) == 1
