@@ -3,7 +3,8 @@
 Source: Yu and Qin, "Sampler design for implicit feedback data by noisy-label robust learning" (SIGIR 2020), and the authors' code: plain
 gradient descent on sums over 5,000 consecutive positives in the order of users, four uniform negatives for each, a positive
 counted once with each of its negatives, decay of all rows once a batch, the rate times 0.99 an epoch, 200 epochs. ``score = U_u . V_i``,
-``flip = P_u . Q_i``. The methods: BPR and BPO (no flips), NBPO, and its variants NBPO-s and NBPO-o (see ``recpref.noise``).
+``flip = P_u . Q_i``. The methods: BPR and BPO (no flips), NBPO, and its variants NBPO-s and NBPO-o (see ``recpref.noise``). Beside
+them BCE, in which a positive counts once, and gBCE (``recpref.losses.gbce``, t = 0.75), with the same negatives: the paper has neither.
 
 Divergences: sigmoids are not cut at +-10; whoever is no training user is folded in by least squares.
 """
@@ -22,13 +23,15 @@ from torch.nn import functional as F
 
 from recpref.consumed import consumed, distinct
 from recpref.data.interactions import Interactions
+from recpref.losses.gbce import GBCE
 from recpref.negatives import Histories
 from recpref.noise import logit, observed, unobserved
 from recpref.types import PAD, History
 
 __all__ = ["NBPOMF"]
 RIDGE = 0.1  # of the vectors of unknown users
-Method = Literal["bpr", "bpo", "nbpo", "nbpo_s", "nbpo_o"]
+Method = Literal["bpr", "bpo", "bce", "gbce", "nbpo", "nbpo_s", "nbpo_o"]
+WITHOUT_FLIPS = ("bpr", "bpo", "bce", "gbce")
 
 
 class Settings(NamedTuple):
@@ -51,6 +54,8 @@ class Factors(NamedTuple):
 PUBLISHED = {
     "bpr": Settings(0.05, 1.0),
     "bpo": Settings(0.05, 1.0),
+    "bce": Settings(0.05, 1.0),
+    "gbce": Settings(0.05, 1.0),
     "nbpo": Settings(0.05, 1.0, 5.0),
     "nbpo_s": Settings(0.002, 0.05, 0.01),
     "nbpo_o": Settings(0.005, 1.0, 0.5),
@@ -94,7 +99,7 @@ class NBPOMF(nn.Module):
         for name, size in {"d_model": d_model, "d_flip": d_flip, "n_negatives": n_negatives, "batch_size": batch_size}.items():
             if size < 1:
                 raise ValueError(f"{name}={size} must be at least 1")
-        if flip is not None and method in ("bpr", "bpo"):
+        if flip is not None and method in WITHOUT_FLIPS:
             raise ValueError(f"method={method} has no flip probability; leave flip={flip} out, or use method=nbpo")
         usual = PUBLISHED[method]
         given = Settings(usual.lr if lr is None else lr, usual.l2 if l2 is None else l2, usual.l2_flip if l2_flip is None else l2_flip)
@@ -113,7 +118,7 @@ class NBPOMF(nn.Module):
     @property
     def learns_flips(self) -> bool:
         """Whether the flip probability is learned."""
-        return self.method not in ("bpr", "bpo") and self.flip is None
+        return self.method not in WITHOUT_FLIPS and self.flip is None
 
     def fit(self, train: Interactions) -> None:
         """Draws the first vectors, and descends. Randomness is torch's global one."""
@@ -160,8 +165,9 @@ class NBPOMF(nn.Module):
         score = _products(factors.users, factors.items, u, items)
         if self.method == "bpr":
             return -F.logsigmoid(score[:, :1] - score[:, 1:]).sum(1)
-        if self.method == "bpo":
-            return -n * F.logsigmoid(score[:, 0]) - F.logsigmoid(-score[:, 1:]).sum(1)
+        if self.method == "bpo" or self.method == "bce" or self.method == "gbce":
+            times = {"bpo": n, "bce": 1, "gbce": GBCE(len(self.bias) - 1).beta(n)}[self.method]
+            return -times * F.logsigmoid(score[:, 0]) - F.logsigmoid(-score[:, 1:]).sum(1)
         if factors.flip_users is not None and factors.flip_items is not None:
             flip = _products(factors.flip_users, factors.flip_items, u, items)
         else:
@@ -172,7 +178,7 @@ class NBPOMF(nn.Module):
 
     def flips(self, user: Int[Tensor, " M"], items: Int[Tensor, "M C"]) -> Float[Tensor, "M C"]:
         """The flip probabilities. Raises: ValueError for a method that has none."""
-        if self.method in ("bpr", "bpo"):
+        if self.method in WITHOUT_FLIPS:
             raise ValueError(f"method={self.method} has no flip probabilities")
         if self.flip is not None:
             return torch.full(items.shape, self.flip).sigmoid()

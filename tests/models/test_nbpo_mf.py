@@ -16,6 +16,7 @@ U, V = 12, 9
 ROWS = pd.DataFrame([(u, (u + 2 * i) % V) for u in range(U) for i in range(3)], columns=["u", "i"])
 DATA = Interactions.from_dataframe(ROWS, user="u", item="i")
 METHODS = tuple(PUBLISHED)
+TIMES = {"bpo": 4, "bce": 1, "gbce": 1 - 0.75 * (1 - 4 / 8)}  # that a positive counts beside its 4 negatives, of 8 other items
 
 
 def mf(method: str = "nbpo", **options) -> NBPOMF:
@@ -23,15 +24,16 @@ def mf(method: str = "nbpo", **options) -> NBPOMF:
 
 
 def coefficients(method: str, r: torch.Tensor, g: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The authors' gradients (what is added) of a positive (column 0, once with each negative) and its negatives: of scores, of flips."""
+    """The authors' gradients (what is added) of a positive (column 0, once with each negative, in ours otherwise) and its negatives: of
+    scores, of flips."""
     n = r.shape[1] - 1
     s, t, y = torch.sigmoid(r), torch.sigmoid(-r), torch.sigmoid(g)
     c, f = torch.zeros_like(r), torch.zeros_like(r)
     if method == "bpr":
         wrong = torch.sigmoid(r[:, 1:] - r[:, :1])
         c[:, 0], c[:, 1:] = wrong.sum(1), -wrong
-    elif method == "bpo":
-        c[:, 0], c[:, 1:] = n * t[:, 0], -s[:, 1:]
+    elif method in TIMES:
+        c[:, 0], c[:, 1:] = TIMES[method] * t[:, 0], -s[:, 1:]
     elif method == "nbpo":
         c[:, 0], c[:, 1:] = n * (1 - y[:, 0]) * t[:, 0], y[:, 1:] * t[:, 1:] - s[:, 1:]
         f[:, 0], f[:, 1:] = -n * y[:, 0] * s[:, 0], (1 - y[:, 1:]) * s[:, 1:]
@@ -188,6 +190,7 @@ def test_divergence_is_an_error_that_says_what_to_try():
     ("options", "says"),
     [
         ({"method": "bpr", "flip": 0.5}, "method=bpr has no flip probability"),
+        ({"method": "gbce", "flip": 0.5}, "method=gbce has no flip probability"),
         ({"flip": 1.0}, r"must lie in \[0, 1\)"),
         ({"d_model": 0}, "d_model=0 must be at least 1"),
         ({"l2": -1.0}, "must not be negative"),
