@@ -28,7 +28,7 @@ class Board:
     @classmethod
     def of_suite(cls, suite: Suite, command: str, place: Path) -> Board:
         """The board of a suite in the folder ``place``."""
-        story = Story(suite.title, suite.about, command, curves=suite.curves)
+        story = Story(suite.title, " ".join([suite.about, suite.budget]).strip(), command, curves=suite.curves)
         return cls(place, story, *_claims())
 
     @classmethod

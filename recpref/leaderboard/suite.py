@@ -20,7 +20,14 @@
     title = "Rounds"
     x = "model.n_rounds"
 
-Later overrides win: the suite's, the data's, the grid's, the model's, and at last the command line's.
+    [[tuned]]                                # written by python -m recpref.tune suite=NAME: what a search found for one of them
+    data = "ml_100k"
+    grid = "Leave-one-out"
+    model = "sasrec"
+    trials = 20
+    overrides = ["model.dropout=0.31"]
+
+Later overrides win: the suite's, the data's, the grid's, the model's, what was tuned, and at last the command line's.
 """
 
 from __future__ import annotations
@@ -28,6 +35,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -68,6 +76,17 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Tuned:
+    """What ``trials`` of a search by validation found for one model on one data set in one grid."""
+
+    data: str
+    model: str
+    trials: int
+    overrides: list[str]
+    grid: str = ""
+
+
+@dataclass(frozen=True)
 class Suite:
     """What the file says. ``name`` is the file's."""
 
@@ -81,6 +100,16 @@ class Suite:
     optional: list[str] = field(default_factory=list)
     grids: list[Grid] = field(default_factory=lambda: [Grid()])
     curves: list[Curve] = field(default_factory=list)
+    tuned: list[Tuned] = field(default_factory=list)
+
+    @property
+    def budget(self) -> str:
+        """How much was searched for before these trainings, in words: the same for every model."""
+        if not self.tuned:
+            return "No model was tuned for it: each has the values of its recipe."
+        left = [model for model in self.models if model not in {tuned.model for tuned in self.tuned}]
+        kept = f"; {', '.join(left)} had nothing to search" if left else ""
+        return f"Every model was tuned by {self.tuned[0].trials} trials on each data set, by validation alone{kept}."
 
     def experiments(self, overrides: Iterable[str] = ()) -> Iterator[Experiment]:
         """Every experiment, data by data, so that a data set is read once; all seeds of a model together.
@@ -97,7 +126,8 @@ class Suite:
         for data in self.data:
             for grid in self.grids:
                 for model in (grid.models or list(self.models)) if data in (grid.data or self.data) else ():
-                    every = (*self.overrides, *self.data[data], *grid.overrides, *self.models[model], *users)
+                    found = (tuned.overrides for tuned in self.tuned if (tuned.data, tuned.grid, tuned.model) == (data, grid.title, model))
+                    every = (*self.overrides, *self.data[data], *grid.overrides, *self.models[model], *chain(*found), *users)
                     own = heeded(every, self.models[model])  # epochs, say, are for the models that have some
                     yield from (Experiment(model, data, grid.title, seed, (*own, f"seed={seed}")) for seed in self.seeds)
 
@@ -126,7 +156,7 @@ def read(name: str) -> Suite:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{file} is no TOML: {error}") from error
     content["name"] = file.stem
-    for key, kind in (("grids", Grid), ("curves", Curve)):
+    for key, kind in (("grids", Grid), ("curves", Curve), ("tuned", Tuned)):
         if key in content:
             content[key] = [_of(kind, part, f"{file}: {key}") for part in content[key]]
     suite = _of(Suite, content, str(file))
@@ -174,7 +204,12 @@ def _check(suite: Suite, file: Path) -> None:
             raise ValueError(f"{file}: {what} is empty, so there is nothing to run")
     if len(set(suite.seeds)) < len(suite.seeds):
         raise ValueError(f"{file}: seeds = {suite.seeds} repeat, and a result counts once")
-    named = [("data", suite.data, suite.optional)]
+    if len(budgets := {tuned.trials for tuned in suite.tuned}) > 1:
+        raise ValueError(f"{file}: models were tuned by {', '.join(map(str, sorted(budgets)))} trials, and a suite gives all the same")
+    named: list[tuple[str, Iterable[str], list[str]]] = [("data", suite.data, suite.optional)]
+    for tuned in suite.tuned:
+        named += [("data", suite.data, [tuned.data]), ("model", suite.models, [tuned.model])]
+        named += [("grid", [grid.title for grid in suite.grids], [tuned.grid])]
     for grid in suite.grids:
         named += [("data", suite.data, grid.data), ("model", suite.models, grid.models)]
     for what, known, asked in named:

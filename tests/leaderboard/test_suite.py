@@ -125,3 +125,48 @@ def test_sequential_has_both_protocols_for_what_has_a_clock() -> None:
     found = {(e.data, chosen(e.overrides)["split"]) for e in read("sequential").experiments()}
     assert {data for data, split in found if split == "leave_one_out"} >= {"ml_1m", "beauty", "toys", "sports", "yelp", "video_games"}
     assert {data for data, split in found if split == "global_temporal"} >= {"ml_1m", "beauty_timed", "video_games_timed"}
+
+
+TUNED = """
+title = "Tiny"
+[models]
+popular = ["model=popular"]
+ease = ["model=ease", "model.l2=10"]
+[data]
+a = ["data=a.csv"]
+b = ["data=b.csv"]
+[[tuned]]
+data = "a"
+model = "ease"
+trials = 7
+overrides = ["model.l2=99.5"]
+"""
+
+
+def test_what_a_search_found_holds_for_its_model_on_its_data(tmp_path: Path) -> None:
+    """After the model's own overrides, before the command line's; the board says how much was searched."""
+    (tmp_path / "tiny.toml").write_text(TUNED)
+    suite = read(str(tmp_path / "tiny.toml"))
+    found = {(e.data, e.model): chosen(e.overrides).get("model.l2") for e in suite.experiments()}
+    assert found == {("a", "popular"): None, ("a", "ease"): "99.5", ("b", "popular"): None, ("b", "ease"): "10"}
+    assert {chosen(e.overrides).get("model.l2") for e in suite.experiments(["model.l2=3"]) if e.model == "ease"} == {"3"}
+    assert suite.budget == "Every model was tuned by 7 trials on each data set, by validation alone; popular had nothing to search."
+    assert read("quick").budget == "No model was tuned for it: each has the values of its recipe."
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("trials = 7", "trials = 0.5"), "trials = 0.5 must be a whole number"),
+        (('data = "a"', 'data = "c"'), "unknown data 'c'"),
+        (("trials = 7", 'trials = 7\ngrid = "Temporal"'), "unknown grid 'Temporal'"),
+        (
+            ("trials = 7", 'trials = 7\noverrides = []\n[[tuned]]\ndata = "b"\nmodel = "ease"\ntrials = 8'),
+            "tuned by 7, 8 trials, and a suite gives",
+        ),
+    ],
+)
+def test_a_tuning_that_is_none_is_refused(tmp_path: Path, change: tuple[str, str], says: str) -> None:
+    (tmp_path / "tiny.toml").write_text(TUNED.replace(*change))
+    with pytest.raises(ValueError, match=says):
+        read(str(tmp_path / "tiny.toml"))
