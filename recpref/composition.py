@@ -26,6 +26,7 @@ from recpref.plan import DataPart, Part, Plan
 from recpref.recipes import DEFAULTS, KINDS, recipe_of, still_meant, wraps
 from recpref.suggest import unknown
 from recpref.trackers import chosen_trackers
+from recpref.trainers import refuse_nothing
 
 PLAIN: dict[str, Any] = {
     "seed": 1,
@@ -101,6 +102,7 @@ def compose(overrides: Iterable[str], *, strict: bool = True) -> Plan:
     content = _composed(sections, {key: value for key, value in pairs.items() if key not in (*kinds, "data", *PLAIN)})
     for name, component in sections.items():
         components.check(component, content[name], name)
+    refuse_nothing(content["trainer"])
     for name in content["evaluation"]["beyond"]:
         components.find("beyond", name)
     parts = {kind: Part(pairs[kind], content[kind]) for kind in kinds}

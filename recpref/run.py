@@ -118,10 +118,11 @@ class Run:
         return load_file(found[0]) if found else {}
 
     def similar(self, items: Any, k: int = 10) -> pd.DataFrame:
-        """The k items most alike to each of ``items`` (original ids) by the cosine of their vectors, itself left out.
+        """The k items most alike to each of ``items`` (original ids) by the cosine of their vectors, or by the model's weights between
+        items, itself left out.
 
         Returns: a frame ``item, similar, rank, score``.
-        Raises: ValueError for items that are unknown or were never seen in training.
+        Raises: ValueError for items that are unknown or were never seen in training, and for a model to which all are alike (popular).
         """
         counts = pd.read_parquet(self.path / "item_counts.parquet", columns=["count"]).to_numpy()[:, 0]
         return similar(self.model, self.items, items, k, known=np.append(False, counts > 0))

@@ -27,11 +27,11 @@ def similar(
     Biases say how popular an item is, not what it is like, and are ignored. ``known`` [V + 1] says which items have training
     rows (``item_counts > 0``): the vector of another one is noise, so it is neither asked for nor answered with, and neither
     is a vector of zeros. A model of weights between items (EASE, ItemKNN, Markov) has no vectors: its score is that of a
-    history of the one item.
+    history of the one item. One with a number for each item (Popular) says how large an item is: all would be alike.
 
     Returns: a frame ``item, similar, rank, score`` in the order of ``ids``; rank 1 is nearest, score is the cosine. Equal
     scores are in the order of item ids. Fewer than k rows where there are no more items.
-    Raises: ValueError for k < 1, an unknown id, or an item without a usable vector.
+    Raises: ValueError for k < 1, an unknown id, an item without a usable vector, or a model to which all items are alike.
     """
     if k < 1:
         raise ValueError(f"k={k} must be at least 1")
@@ -43,8 +43,13 @@ def similar(
 
 
 def _cosine(model: Retriever) -> tuple[Scored, Tensor]:
-    """Between item vectors; usable are those that are not zero."""
+    """Between item vectors; usable are those that are not zero. Raises: ValueError where they are of one number, which has no direction."""
     vectors = model.table()[0].detach().cpu().double()
+    if vectors.shape[1] < 2:
+        raise ValueError(
+            f"{type(model).__name__} has one number for each item, to which all are alike: similar items are those of models with item "
+            "vectors (bert4rec, bprmf, ...) or weights between items (ease, itemknn, markov)"
+        )
     length = vectors.norm(dim=1)
     unit = vectors / length.clamp(min=torch.finfo(length.dtype).tiny)[:, None]
     return lambda numbers: (unit[numbers] @ unit.T).clamp(-1, 1), (length > 0).index_fill(0, torch.tensor([0]), False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,15 @@ from recpref.workplace import STATE
 
 SEARCHING, PLAIN = "ddp_find_unused_parameters_true", "ddp_find_unused_parameters_false"
 STRATEGIES = ("auto", "ddp", SEARCHING, PLAIN)  # those whose processes run the whole program
+LENGTHS = ("max_epochs", "max_steps", "max_time", "limit_train_batches")  # any of which ends training where it is zero
+
+
+def refuse_nothing(options: dict[str, Any]) -> None:
+    """Raises: ValueError for a length of training at which not one step is taken."""
+    for key in LENGTHS:
+        if set(re.findall(r"\d", str(options.get(key)))) == {"0"}:
+            unlimited = "-1 for no limit" if key in ("max_epochs", "max_steps") else "leave it out"
+            raise ValueError(f"trainer.{key}={options.get(key)} would train nothing; say more than that, or {unlimited}")
 
 
 def trainer_for(options: dict[str, Any], stopping: Stopping, loggers: list[Logger], place: Path, *, validated: bool) -> pl.Trainer:

@@ -77,37 +77,42 @@ def _tune(asked: Asked, wanted: dict[str, str], pairs: dict[str, str], arguments
     found = study.opened(url, problem, search, worker=worker)
     try:
         if workers > 1:
-            _together(arguments, workers)
+            failed = _together(arguments, workers)
         else:
+            failed = 0
             study.work(found, problem, search.n_trials, shown=worker == 0 and sys.stderr.isatty())
+        if worker == 0:
+            study.settle(found)
     except KeyboardInterrupt:
         print(f"interrupted; what was finished is in {place}, and the same command goes on from there", file=sys.stderr)
         raise SystemExit(130) from None
     finally:
         if worker == 0:
             report.write_report(found, place, title=f"{pairs['model']} on {data.name}", fixed=fixed)
+    if failed:
+        raise ValueError(f"{failed} of {workers} workers failed; what they found until then is kept")
     if worker == 0:
         _print(found, place, fixed)
 
 
-def _together(arguments: list[str], workers: int) -> None:
-    """The same study in several processes. Raises: ValueError where one of them failed."""
+def _together(arguments: list[str], workers: int) -> int:
+    """The same study in several processes: how many of them failed."""
     kept = [text for text in arguments if text.partition("=")[0] not in ("workers", "worker")]
     command = [sys.executable, "-m", "recpref.tune", *kept, "workers=1"]
     processes = [subprocess.Popen([*command, f"worker={number}"]) for number in range(1, workers + 1)]
     try:
-        failed = [process.wait() for process in processes]
+        return sum(process.wait() != 0 for process in processes)
     except KeyboardInterrupt:
         for process in processes:
             process.wait()
         raise
-    if any(failed):
-        raise ValueError(f"{sum(map(bool, failed))} of {workers} workers failed; what they found until then is kept")
 
 
 def _print(found: Any, place: Path, fixed: list[str]) -> None:
+    """The best trials and the command of the best. Raises: ValueError with what was wrong with all, where no trial could be trained."""
     from recpref.tuning import report
 
+    command = report.best_command(found, fixed)
     frame = report.trials_of(found)
     best = frame[frame.state == "complete"].nlargest(5, "ndcg")
     names = [name for name in frame.columns if "." in name]
@@ -115,7 +120,7 @@ def _print(found: Any, place: Path, fixed: list[str]) -> None:
     console.table("best trials, by validation NDCG", ["trial", "NDCG", *names], rows)
     counts = frame.state.value_counts()
     print(", ".join(f"{count} {state}" for state, count in counts.items()))
-    print(f"best: {report.best_command(found, fixed)}\nsaved in {place}")
+    print(f"best: {command}\nsaved in {place}")
 
 
 def _short(value: Any) -> str:

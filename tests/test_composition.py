@@ -48,6 +48,7 @@ BAD = [
     ("optimizer.lr=fast", r"optimizer\.lr=fast: .*'fast'.*Float"),
     ("trainer.max_epochs=1.5", r"trainer\.max_epochs=1\.5: .*Integer"),
     ("trainer.max_epoch=3", r"unknown option of trainer 'max_epoch'; did you mean 'max_epochs'\?"),
+    ("trainer.max_epochs=0", r"trainer\.max_epochs=0 would train nothing; say more than that, or -1 for no limit"),
     ("trainer.logger=false", r"unknown option of trainer 'logger'; .*known: accelerator"),
     ("trainer.precision=12", r"unknown trainer\.precision '12'; .*known: .*bf16-mixed"),
     ("seed=a", r"seed=a must be a whole number"),

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from recpref.data.vocabulary import Vocabulary
+from recpref.models.popular import Popular
 from recpref.similar import similar
 from recpref.types import History
 
@@ -57,6 +58,15 @@ def test_items_never_seen_in_training() -> None:
     assert similar(MODEL, ITEMS, ["e"], 9, known=known)["similar"].tolist() == ["ne", "no", "we"]
     with pytest.raises(ValueError, match="item 'ee' was never seen in training"):
         similar(MODEL, ITEMS, ["e", "ee"], known=known)
+
+
+@pytest.mark.parametrize("numbers", [[3.0, 1.0, 2.0], [3.0, 0.0, 2.0]])
+def test_one_number_for_each_item_says_nothing_of_what_is_alike(numbers: list[float]) -> None:
+    """Whichever item is asked for, all others would be as similar: 1. Also where a count of zero would be refused for itself."""
+    popular = Popular(3)
+    popular.counts.copy_(torch.tensor([0.0, *numbers]))
+    with pytest.raises(ValueError, match=r"Popular has one number for each item.*bert4rec, bprmf.*ease, itemknn, markov"):
+        similar(popular, Vocabulary(np.arange(3)), [1])
 
 
 def test_what_is_refused() -> None:

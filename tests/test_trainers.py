@@ -12,7 +12,7 @@ from torch import nn
 
 from recpref import trainers
 from recpref.callbacks import Stopping
-from recpref.trainers import processes_of, trainer_for, with_strategy
+from recpref.trainers import processes_of, refuse_nothing, trainer_for, with_strategy
 
 CPU = {"accelerator": "cpu"}
 
@@ -63,6 +63,21 @@ def test_the_strategy_follows_the_model(resting: bool) -> None:
     assert with_strategy({}, resting=resting) == {"strategy": chosen}
     said = {"strategy": "ddp_find_unused_parameters_true"}
     assert with_strategy(said, resting=resting) == said
+
+
+@pytest.mark.parametrize(
+    "length", [{"max_epochs": 0}, {"max_steps": 0}, {"max_time": "00:00:00:00"}, {"max_time": {"minutes": 0}}, {"limit_train_batches": 0.0}]
+)
+def test_a_length_of_nothing_is_refused(length: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=rf"trainer\.{next(iter(length))}=.* would train nothing"):
+        refuse_nothing({"max_epochs": 3, **length})
+
+
+@pytest.mark.parametrize(
+    "length", [{}, {"max_epochs": -1}, {"max_epochs": 10}, {"max_steps": -1, "max_time": None}, {"max_time": "00:00:10:00"}]
+)
+def test_other_lengths_are_not(length: dict[str, Any]) -> None:
+    refuse_nothing(length | {"limit_train_batches": 0.05})
 
 
 def test_what_lightning_refuses_is_told(tmp_path: Path) -> None:

@@ -73,7 +73,9 @@ def test_two_workers_share_one_study(csv, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_killed_search_keeps_what_was_finished(csv, tmp_path):
+def test_a_killed_search_keeps_what_was_finished(csv, tmp_path, monkeypatch):
+    """Started again at once: what was in hand when it was killed is settled, though its last heartbeat is seconds old."""
+    monkeypatch.setattr("recpref.tuning.study.HEARTBEAT", 1)
     arguments = (*TINY, csv, f"studies={tmp_path}/studies", "pruner=none")
     process = start(*arguments, "n_trials=1000", said=subprocess.DEVNULL)
     deadline = time.monotonic() + 600  # a busy machine takes minutes to start Python
@@ -99,6 +101,22 @@ def test_a_killed_search_keeps_what_was_finished(csv, tmp_path):
     tune([*arguments, f"n_trials={before + 1}"])
     (folder,) = (tmp_path / "studies").glob("*/sasrec/default")
     assert states(folder).count("complete") == before + 1
+    assert "running" not in states(folder)
+
+
+def test_where_no_trial_can_be_trained_the_end_says_why(csv, tmp_path, capfd):
+    """n_heads=3 divides no width of 8: two lines for two trials, no traceback, and the reason once more."""
+    shape = [text for text in TINY if not text.startswith("model.n_heads")]
+    reason = "n_heads=3 must divide d_model=8"
+    with pytest.raises(ValueError, match=rf"no trial could be trained: .*{reason}.* \(2 times\)"):
+        tune([*shape, "space.model.n_heads=[3]", csv, "n_trials=1", f"studies={tmp_path}/studies"])
+    said = capfd.readouterr()
+    lines = said.err.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["trial 0 failed", "trial 1 failed"]
+    assert all(reason in line for line in lines)
+    assert "Traceback" not in said.out + said.err
+    (folder,) = (tmp_path / "studies").glob("*/sasrec/default")
+    assert states(folder) == ["fail", "fail"]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ the ranking-max losses; the authors' code calls the penalty ``bpreg``.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -22,14 +24,14 @@ class BPRMax:
 
     One negative and no penalty make it BPR. A row whose negatives are all accidental positives costs 0.
 
-    Raises: ValueError for a negative penalty, or without negatives.
+    Raises: ValueError for a penalty that is negative or not finite, or without negatives.
     """
 
     needs_negatives = True
 
     def __init__(self, *, penalty: float = 1.0):
-        if not penalty >= 0:
-            raise ValueError(f"loss.penalty={penalty} must not be negative")
+        if not 0 <= penalty < math.inf:
+            raise ValueError(f"loss.penalty={penalty} must not be negative, and must be finite")
         self.penalty = penalty
 
     def __call__(self, logits: Float[Tensor, "M C"], candidates: Candidates) -> Float[Tensor, " M"]:

@@ -7,6 +7,7 @@ architecture" (CVPR 2016), section 7; of the single pass: Hsu et al., "Liger ker
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -30,14 +31,14 @@ class CrossEntropy:
     accidental positives are no candidates. Sampled negatives are taken as they are: ``loss=sampled_softmax`` corrects for
     how they were drawn.
 
-    Raises: ValueError for a smoothing outside [0, 1) or a temperature that is not positive.
+    Raises: ValueError for a smoothing outside [0, 1) or a temperature that is not positive and finite.
     """
 
     def __init__(self, *, label_smoothing: float = 0.0, temperature: float = 1.0):
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"loss.label_smoothing={label_smoothing} must lie in [0, 1)")
-        if not temperature > 0:
-            raise ValueError(f"loss.temperature={temperature} must be positive")
+        if not 0 < temperature < math.inf:
+            raise ValueError(f"loss.temperature={temperature} must be positive and finite")
         self.label_smoothing, self.temperature = label_smoothing, temperature
 
     def __call__(self, logits: Float[Tensor, "M C"], candidates: Candidates) -> Float[Tensor, " M"]:

@@ -28,14 +28,14 @@ class SampledSoftmax:
     or what of it can be drawn. ``"all"`` subtracts log q from the positive as well (and log N from neither), which is usual
     and biased.
 
-    Raises: ValueError for a temperature that is not positive, without negatives, or where the sampler gives no log q.
+    Raises: ValueError for a temperature that is not positive and finite, without negatives, or where the sampler gives no log q.
     """
 
     needs_negatives = True
 
     def __init__(self, *, temperature: float = 1.0, correction: Literal["negatives", "all"] = "negatives"):
-        if not temperature > 0:
-            raise ValueError(f"loss.temperature={temperature} must be positive")
+        if not 0 < temperature < math.inf:
+            raise ValueError(f"loss.temperature={temperature} must be positive and finite")
         self.temperature, self.correction = temperature, correction
 
     def __call__(self, logits: Float[Tensor, "M C"], candidates: Candidates) -> Float[Tensor, " M"]:

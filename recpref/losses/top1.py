@@ -6,6 +6,7 @@ with ``weights="softmax"`` TOP1-max of Hidasi and Karatzoglou (CIKM 2018).
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -24,14 +25,14 @@ class TOP1:
     ``weights``: ``equal`` is 1 / N (TOP1), ``softmax`` that of the negatives' scores (TOP1-max). A row whose negatives are
     all accidental positives costs 0.
 
-    Raises: ValueError for a negative penalty, or without negatives.
+    Raises: ValueError for a penalty that is negative or not finite, or without negatives.
     """
 
     needs_negatives = True
 
     def __init__(self, *, weights: Literal["equal", "softmax"] = "equal", penalty: float = 1.0):
-        if not penalty >= 0:
-            raise ValueError(f"loss.penalty={penalty} must not be negative")
+        if not 0 <= penalty < math.inf:
+            raise ValueError(f"loss.penalty={penalty} must not be negative, and must be finite")
         self.weights, self.penalty = weights, penalty
 
     def __call__(self, logits: Float[Tensor, "M C"], candidates: Candidates) -> Float[Tensor, " M"]:

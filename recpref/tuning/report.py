@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import shlex
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,10 +50,17 @@ def _ended(study: Any) -> list[Any]:
 
 
 def best_command(study: Any, fixed: list[str]) -> str:
-    """The experiment of the best trial, to be run: seeds and test are for it alone. Raises: ValueError where no trial ended."""
+    """The experiment of the best trial, to be run: seeds and test are for it alone. Raises: ValueError where no trial ended, with why."""
     if not _ended(study):
-        raise ValueError("no trial has ended yet, so there is no best one")
+        raise ValueError(_no_best(study))
     return shlex.join(["python", "-m", "recpref.train", *fixed, *study.best_trial.user_attrs["overrides"]])
+
+
+def _no_best(study: Any) -> str:
+    """Why no trial ended: what was wrong with them, the most frequent first."""
+    reasons = Counter(trial.user_attrs.get("error") for trial in study.get_trials(deepcopy=False))
+    said = [f"{reason} ({count} {'time' if count == 1 else 'times'})" for reason, count in reasons.most_common() if reason]
+    return f"no trial could be trained: {'; '.join(said)}" if said else "no trial has ended yet, so there is no best one"
 
 
 def write_report(study: Any, place: Path, *, title: str, fixed: list[str]) -> None:
@@ -60,7 +68,7 @@ def write_report(study: Any, place: Path, *, title: str, fixed: list[str]) -> No
     frame = trials_of(study)
     frame.to_csv(place / "trials.csv", index=False)
     ended = bool(_ended(study))
-    command = best_command(study, fixed) if ended else "no trial has ended yet"
+    command = best_command(study, fixed) if ended else _no_best(study)
     if ended:
         (place / "best.sh").write_text(f"#!/bin/sh\n# validation NDCG {study.best_value:.4f}, trial {study.best_trial.number}\n{command}\n")
     summary = f"{finished(study)} trials ended or were pruned; chosen by the best validation NDCG; the test split was never asked."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 import warnings
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -13,7 +15,9 @@ from recpref.tuning.trial import Problem
 
 PROXY = "grpc://"
 ANSWER = 10.0  # seconds; a proxy that has not answered by then is not there
-HEARTBEAT = 10  # seconds; a trial that has been silent for four of them belonged to a worker that was killed
+HEARTBEAT = 10  # seconds; a trial that has been silent for ``SILENT`` of them belonged to a worker that was killed
+SILENT = 4
+ROUNDING = 2  # seconds; a data base may count in whole ones
 NAME = "recpref"
 
 
@@ -49,9 +53,8 @@ def storage(url: str) -> Any:
 
     patient = {"connect_args": {"timeout": 120}} if url.startswith("sqlite") else {}
     try:
-        again = RetryHeartbeatStaleTrialCallback()
-        alive: dict[str, Any] = {"heartbeat_interval": HEARTBEAT, "grace_period": 4 * HEARTBEAT, "heartbeat_stale_trial_callback": again}
-        return RDBStorage(url, engine_kwargs=patient, **alive)
+        alive: dict[str, Any] = {"heartbeat_interval": HEARTBEAT, "grace_period": SILENT * HEARTBEAT}
+        return RDBStorage(url, engine_kwargs=patient, heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(), **alive)
     except Exception as error:  # whatever the data base's driver raises
         raise ValueError(f"storage={url} cannot be opened: {str(error).splitlines()[0]}") from error
 
@@ -80,7 +83,7 @@ def opened(url: str, problem: Problem, search: Search, *, worker: int = 0) -> An
     """
     import optuna
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # its warnings are tracebacks of failed trials, which have a line each here
     study = optuna.create_study(study_name=NAME, storage=_quietly(lambda: storage(url)), load_if_exists=True, direction="maximize")
     study.sampler, study.pruner = _quietly(lambda: search(worker, len(study.get_trials(deepcopy=False))))
     facts = {"space": text_of(problem.space), "fixed": sorted(problem.fixed), "data": problem.data.digest}
@@ -112,7 +115,8 @@ def finished(study: Any) -> int:
 def work(study: Any, problem: Problem, n_trials: int, *, shown: bool = False) -> None:
     """Trials until the study has ``n_trials``. Ctrl-C gives the trial in hand back to the study, to be tried again, and goes up.
 
-    Combinations that no run would take, and trainings that diverge, are recorded as failed; as many of those as there are trials end it.
+    Combinations that no run would take, and trainings that diverge, are recorded as failed, with a line each; as many of those as there
+    are trials end it.
     """
 
     def enough(study: Any, trial: Any) -> None:
@@ -135,10 +139,35 @@ def _noticed(study: Any, problem: Problem) -> Any:
             study.enqueue_trial(trial.params)
             raise
         except (ValueError, FloatingPointError) as error:
-            trial.set_user_attr("error", str(error))
+            reason = " ".join(str(error).split())
+            trial.set_user_attr("error", reason)
+            print(f"trial {trial.number} failed: {reason}", file=sys.stderr)
             raise
 
     return objective
+
+
+def settle(study: Any) -> None:
+    """What is open as a search ends: waits until each of these trials has ended, or has been silent for so long that its worker was killed.
+
+    That one is recorded as failed, and its values wait for the search that goes on. Those of workers that live, here or on other
+    machines, are theirs: a heartbeat in the data base says so, by its own clock. Where trials have none (a proxy), nothing can be known.
+    """
+    import optuna
+
+    if not hasattr(study._storage, "get_heartbeat_interval"):
+        return
+    left, until = in_hand(study), time.monotonic() + SILENT * HEARTBEAT + ROUNDING
+    if left:
+        print(f"waiting up to {SILENT * HEARTBEAT + ROUNDING} s for trials of other workers to end or show that they live", file=sys.stderr)
+    while left & in_hand(study) and time.monotonic() < until:
+        time.sleep(0.5)
+        _quietly(lambda: optuna.storages.fail_stale_trials(study))
+
+
+def in_hand(study: Any) -> set[int]:
+    """The numbers of the trials that somebody has in hand."""
+    return {trial.number for trial in study.get_trials(deepcopy=False) if trial.state.name == "RUNNING"}
 
 
 def folder(out: Path, slug: str, model: str, name: str) -> Path:

@@ -42,6 +42,7 @@ def test_a_row_of_accidental_positives_costs_nothing() -> None:
     assert BPRMax()(logits, Candidates(torch.tensor([1]), torch.tensor([[1, 1]]), hit=hit)).item() == 0
 
 
-def test_a_negative_penalty_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"loss\.penalty=-1\.0 must not be negative"):
-        BPRMax(penalty=-1.0)
+@pytest.mark.parametrize("value", [-1.0, math.inf, math.nan])
+def test_a_penalty_that_is_negative_or_not_finite_is_refused(value: float) -> None:
+    with pytest.raises(ValueError, match=rf"loss\.penalty={value} must not be negative, and must be finite"):
+        BPRMax(penalty=value)

@@ -81,7 +81,15 @@ def test_temperature_divides_the_scores() -> None:
     )
 
 
-@pytest.mark.parametrize("options", [{"label_smoothing": 1.0}, {"label_smoothing": -0.1}, {"temperature": 0.0}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"label_smoothing": 1.0},
+        {"label_smoothing": -0.1},
+        {"label_smoothing": math.nan},
+        *({"temperature": value} for value in (0.0, -1.0, math.inf, math.nan)),
+    ],
+)
 def test_options_out_of_range_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=rf"loss\.{next(iter(options))}="):
         CrossEntropy(**options)

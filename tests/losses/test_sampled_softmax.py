@@ -118,6 +118,7 @@ def test_a_sampler_without_log_q_is_refused() -> None:
         SampledSoftmax()(torch.zeros(1, 2), Candidates(torch.tensor([1]), torch.tensor([[2]])))
 
 
-def test_a_temperature_is_positive() -> None:
-    with pytest.raises(ValueError, match=r"loss\.temperature=0\.0 must be positive"):
-        SampledSoftmax(temperature=0.0)
+@pytest.mark.parametrize("value", [0.0, -1.0, math.inf, math.nan])
+def test_a_temperature_is_positive(value: float) -> None:
+    with pytest.raises(ValueError, match=rf"loss\.temperature={value} must be positive and finite"):
+        SampledSoftmax(temperature=value)

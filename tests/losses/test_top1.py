@@ -36,6 +36,7 @@ def test_an_accidental_positive_is_left_out(weights: str) -> None:
     torch.testing.assert_close(marked, alone)
 
 
-def test_a_negative_penalty_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"loss\.penalty=-1\.0 must not be negative"):
-        TOP1(penalty=-1.0)
+@pytest.mark.parametrize("value", [-1.0, math.inf, math.nan])
+def test_a_penalty_that_is_negative_or_not_finite_is_refused(value: float) -> None:
+    with pytest.raises(ValueError, match=rf"loss\.penalty={value} must not be negative, and must be finite"):
+        TOP1(penalty=value)

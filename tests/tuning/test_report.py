@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from html.parser import HTMLParser
 
@@ -86,15 +87,20 @@ def test_a_study_without_results_has_a_page_and_no_command(tmp_path):
         best_command(empty, [])
 
 
-def test_where_every_trial_failed_there_is_a_table_without_a_best():
+def test_where_every_trial_failed_there_is_a_table_without_a_best(tmp_path):
+    """The end says what was wrong, the most frequent first, and so does the page."""
     made = optuna.create_study(direction="maximize")
 
     def objective(trial: optuna.Trial) -> float:
-        raise ValueError("wrong")
+        trial.set_user_attr("error", said := "n_heads=3" if trial.number else "n_heads=5")
+        raise ValueError(said)
 
-    made.optimize(objective, n_trials=2, catch=(ValueError,))
+    made.optimize(objective, n_trials=3, catch=(ValueError,))
     frame = trials_of(made)
     assert frame[frame.state == "complete"].nlargest(5, "ndcg").empty
-    assert frame.state.tolist() == ["fail", "fail"]
-    with pytest.raises(ValueError, match="no trial has ended"):
+    assert frame.state.tolist() == ["fail"] * 3
+    why = "no trial could be trained: n_heads=3 (2 times); n_heads=5 (1 time)"
+    with pytest.raises(ValueError, match=re.escape(why)):
         best_command(made, [])
+    write_report(made, tmp_path, title="empty", fixed=[])
+    assert why in (tmp_path / "study.html").read_text()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 
@@ -109,6 +110,62 @@ def test_who_is_killed_is_tried_again_by_the_next(url, monkeypatch):
     assert finished(study) == 2
 
 
+@pytest.fixture
+def short(monkeypatch) -> None:
+    """A worker that is silent for four seconds was killed."""
+    monkeypatch.setattr(studies, "HEARTBEAT", 1)
+
+
+def begun(study) -> optuna.Trial:
+    """A trial that a worker has just begun."""
+    with pytest.warns(UserWarning, match="Heartbeat"):
+        trial = study.ask({"x": optuna.distributions.FloatDistribution(0, 1)})
+    study._storage.record_heartbeat(trial._trial_id)
+    return trial
+
+
+@pytest.mark.usefixtures("short")
+def test_who_was_killed_just_before_a_search_that_ends_at_once_is_settled_by_it(url):
+    """Its heartbeat is as fresh as that of a worker that lives, whose trial stays its own; what was killed waits to be tried again."""
+    study = opened(url, hill(), Search(2))
+    killed, living = begun(study), begun(study)
+    work(study, hill(), 2)
+    assert studies.in_hand(study) == {killed.number, living.number}
+    stop = threading.Event()
+
+    def live() -> None:
+        while not stop.wait(0.3):
+            study._storage.record_heartbeat(living._trial_id)
+
+    worker = threading.Thread(target=live)
+    worker.start()
+    try:
+        studies.settle(study)
+    finally:
+        stop.set()
+        worker.join()
+    assert studies.in_hand(study) == {living.number}
+    after = {trial.number: trial for trial in study.get_trials()}
+    assert after[killed.number].state.name == "FAIL"
+    assert [trial.params for trial in after.values() if trial.state.name == "WAITING"] == [killed.params]
+    study.tell(living, 0.5)  # its worker learns nothing of it
+    assert finished(study) == 3
+
+
+@pytest.mark.usefixtures("short")
+def test_a_search_waits_for_nobody_where_nothing_is_open_or_known_of_it(url, proxy, monkeypatch, capsys):
+    """All trials ended; or a proxy, behind which no worker says that it lives."""
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail("waited"))
+    study = opened(url, hill(), Search(2))
+    work(study, hill(), 2)
+    studies.settle(study)
+    behind = opened(proxy, hill(), Search(2))
+    trial = behind.ask({"x": optuna.distributions.FloatDistribution(0, 1)})
+    studies.settle(behind)
+    assert studies.in_hand(behind) == {trial.number}
+    assert "waiting" not in capsys.readouterr().err
+
+
 def test_combinations_that_no_run_takes_are_recorded_and_the_rest_goes_on(url):
     class Picky(Hill):
         def __call__(self, trial) -> float:
@@ -124,14 +181,15 @@ def test_combinations_that_no_run_takes_are_recorded_and_the_rest_goes_on(url):
     assert {trial.user_attrs["error"] for trial in failed} == {"n_heads=3 must divide d_model=64"}
 
 
-def test_if_everything_is_refused_it_ends(url):
+def test_if_everything_is_refused_it_ends_with_a_line_a_trial(url, capfd):
     class Refused(Hill):
         def __call__(self, trial) -> float:
-            raise ValueError("never")
+            raise ValueError("never,\n  whatever is asked")
 
     study = opened(url, hill(), Search(3))
     work(study, Refused(("model=sasrec",), SPACE, DATA), 3)
     assert len(study.trials) == 6
+    assert capfd.readouterr().err == "".join(f"trial {number} failed: never, whatever is asked\n" for number in range(6))
 
 
 @pytest.mark.parametrize(
