@@ -34,7 +34,7 @@ def benchmark(arguments: list[str]) -> None:
     """The verb. Raises: ValueError for anything wrong with the arguments."""
     given, words = console.switches(arguments, set())
     if given or not words:
-        from recpref.leaderboard.suite import names
+        from recpref.leaderboard.suite_files import names
 
         print(__doc__)
         print(f"suites: {', '.join(names())}")
@@ -54,7 +54,7 @@ def run_suite(words: list[str]) -> None:
 
     from recpref.leaderboard.jobs import jobs
     from recpref.leaderboard.pool import asked, warm
-    from recpref.leaderboard.suite import read
+    from recpref.leaderboard.suite_files import read
     from recpref.overrides import chosen
 
     pairs = chosen(words)

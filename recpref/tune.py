@@ -2,6 +2,7 @@
 
   space.model.d_model=[64,128]  space.model.dropout=0.1..0.5  "space.optimizer.lr=1e-4..1e-2 log"   what varies beside the model's own
   n_trials=50  search=tpe|gp|random  pruner=median|none  workers=1  search_seed=1                   how it is searched
+  suite=quick n_trials=20      every model of a suite on each of its data sets, by the same number of trials; writes the tuned suite
   study=default  studies=studies  storage=sqlite:///...|postgresql://...|grpc://HOST:PORT           where it is kept; call again to go on
 
 Every other key=value is fixed for all trials. The test split is never asked: run best.sh for that.
@@ -10,6 +11,7 @@ Every other key=value is fixed for all trials. The test split is never asked: ru
 from __future__ import annotations
 
 import importlib.util
+import shlex
 import subprocess
 import sys
 from dataclasses import fields
@@ -43,20 +45,60 @@ def tune(arguments: list[str]) -> None:
     pairs = console.pairs(arguments, __doc__)
     if pairs is None:
         return
+    suite = pairs.pop("suite", None)
     asked = Asked(**{key: pairs.pop(key) for key in Asked._fields if key in pairs})
     wanted = {key.removeprefix("space."): pairs.pop(key) for key in list(pairs) if key.startswith("space.")}
     for key in pairs:
         if "." not in key and key not in KNOWN:
-            raise ValueError(unknown("option", key, [*Asked._fields, *KNOWN, "space.OPTION", "SECTION.OPTION"]))
+            raise ValueError(unknown("option", key, ["suite", *Asked._fields, *KNOWN, "space.OPTION", "SECTION.OPTION"]))
     for key, known in CHOICES.items():
         if getattr(asked, key) not in known:
             raise ValueError(unknown(key, getattr(asked, key), known))
-    if "model" not in pairs:
+    if suite is not None:
+        _refuse_of_suite(asked, wanted)
+        _tune_suite(suite, asked, pairs)
+    elif "model" in pairs:
+        _tune(asked, wanted, pairs, arguments)
+    else:
         raise ValueError("no model was named; say python -m recpref.tune model=sasrec data=ml_100k")
-    _tune(asked, wanted, pairs, arguments)
 
 
-def _tune(asked: Asked, wanted: dict[str, str], pairs: dict[str, str], arguments: list[str]) -> None:
+def _refuse_of_suite(asked: Asked, wanted: dict[str, str]) -> None:
+    """Raises: ValueError for what belongs to one study only."""
+    for key in ("study", "storage"):
+        if getattr(asked, key) != Asked._field_defaults[key]:
+            raise ValueError(f"{key}={getattr(asked, key)} names one study, and a suite has one for each model and data set; leave it out")
+    for key in wanted:
+        raise ValueError(f"space.{key}: each model of a suite declares its own space; write the suite's models as you want them")
+
+
+def _tune_suite(name: str, asked: Asked, pairs: dict[str, str]) -> None:
+    """A study for each model on each data set; what was found stands in a copy of the suite's file, once all have ended."""
+    from recpref.leaderboard.suite import Tuned
+    from recpref.leaderboard.suite_files import file_of, read
+    from recpref.overrides import chosen
+    from recpref.tuned_suites import name_of, searches, with_tuned
+
+    suite, users = read(name), [f"{key}={value}" for key, value in pairs.items()]
+    place = Path(asked.studies).expanduser() / f"suite-{suite.name}"
+    wanted, wrong = searches(suite, users, pairs.get("out", "runs"))
+    for job in wrong:
+        print(f"left out: {job.name}: {job.error}")
+    found = []
+    for number, experiment in enumerate(wanted, 1):
+        print(f"[{number}/{len(wanted)}] {experiment.data} {experiment.grid} {experiment.model}")
+        own = asked._replace(studies=str(place), study=name_of(experiment))
+        arguments = [*experiment.overrides, *(f"{key}={value}" for key, value in own._asdict().items() if value is not None)]
+        study = _tune(own, {}, chosen(experiment.overrides), arguments)
+        best = study.best_trial.user_attrs["overrides"]
+        found.append(Tuned(experiment.data, experiment.model, int(asked.n_trials), best, experiment.grid))
+    file = place / f"{suite.name}_tuned.toml"
+    file.write_text(with_tuned(file_of(name).read_text(), found))
+    print(f"written: {file}\nrun it: {shlex.join(['python', '-m', 'recpref.benchmark', f'suite={file}', *users])}")
+
+
+def _tune(asked: Asked, wanted: dict[str, str], pairs: dict[str, str], arguments: list[str]) -> Any:
+    """The study, when it has all its trials."""
     if importlib.util.find_spec("optuna") is None:
         raise ValueError("tuning needs Optuna; pip install 'recpref[tune]'")
     from recpref.composition import compose
@@ -93,6 +135,7 @@ def _tune(asked: Asked, wanted: dict[str, str], pairs: dict[str, str], arguments
         raise ValueError(f"{failed} of {workers} workers failed; what they found until then is kept")
     if worker == 0:
         _print(found, place, fixed)
+    return found
 
 
 def _together(arguments: list[str], workers: int) -> int:

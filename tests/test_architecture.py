@@ -55,6 +55,7 @@ LAYERS = [
     },
     {"experiment"},
     {"tuning", "leaderboard"},
+    {"tuned_suites"},
     {"train", "recommend", "prepare", "doctor", "help", "console", "tune", "benchmark"},
 ]
 SPLITS = ("given", "global_temporal", "leave_last_n", "none", "random")

@@ -1,0 +1,133 @@
+"""The TOML file of a suite, read and checked.
+
+    title = "Quick: MovieLens-100K"
+    seeds = [1, 2, 3]
+    overrides = ["logger=csv"]               # for every experiment
+    optional = ["ml_20m"]                    # data left out where it is not on this machine
+
+    [models]                                 # a label, and the overrides it stands for
+    sasrec = ["model=sasrec", "trainer.max_epochs=40"]
+
+    [data]
+    ml_100k = ["data=ml_100k"]
+
+    [[grids]]                                # without any: all models on all data
+    title = "Leave-one-out"
+    overrides = ["split=leave_one_out"]
+    data = ["ml_100k"]                       # without: all; models likewise
+
+    [[curves]]                               # figures of a metric against an option
+    title = "Rounds"
+    x = "model.n_rounds"
+
+    [[tuned]]                                # written by python -m recpref.tune suite=NAME: what a search found for one of them
+    data = "ml_100k"
+    grid = "Leave-one-out"
+    model = "sasrec"
+    trials = 20
+    overrides = ["model.dropout=0.31"]
+
+Later overrides win: the suite's, the data's, the grid's, the model's, what was tuned, and at last the command line's.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+from recpref.leaderboard.suite import Curve, Grid, Suite, Tuned
+from recpref.suggest import unknown
+
+
+def folder() -> Path:
+    """Where the suites are: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).parents[1]
+    installed = package / "suites"
+    return installed if installed.is_dir() else package.parent / "benchmarks" / "suites"
+
+
+def names() -> list[str]:
+    """The suites that come with recpref."""
+    return sorted(path.stem for path in folder().glob("*.toml"))
+
+
+def file_of(name: str) -> Path:
+    """The file of the suite of that name, or that file. Raises: ValueError where there is none."""
+    if not name.endswith(".toml") and name not in names():
+        raise ValueError(unknown("suite", name, names(), hint="or the path of a .toml file"))
+    file = Path(name) if name.endswith(".toml") else folder() / f"{name}.toml"
+    if not file.is_file():
+        raise ValueError(f"no such suite: {file}")
+    return file
+
+
+def read(name: str) -> Suite:
+    """The suite of that name, or of that file. Raises: ValueError where there is none, or where it is not one."""
+    file = file_of(name)
+    try:
+        content = tomllib.loads(file.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file} is no TOML: {error}") from error
+    content["name"] = file.stem
+    for key, kind in (("grids", Grid), ("curves", Curve), ("tuned", Tuned)):
+        if key in content:
+            content[key] = [_of(kind, part, f"{file}: {key}") for part in content[key]]
+    suite = _of(Suite, content, str(file))
+    _check(suite, file)
+    return suite
+
+
+def _of(kind: type, content: Any, where: str) -> Any:
+    """The dataclass of a table. Raises: ValueError for keys that are missing, unknown or of another type."""
+    hints = get_type_hints(kind)
+    if not isinstance(content, dict):
+        raise ValueError(f"{where} must be a table of {', '.join(hints)}")
+    for key, value in content.items():
+        if key not in hints:
+            raise ValueError(f"{where}: {unknown('key', key, [name for name in hints if name != 'name'])}")
+        if not _fits(value, hints[key]):
+            raise ValueError(f"{where}: {key} = {value!r} must be {_words(hints[key])}")
+    try:
+        return kind(**content)
+    except TypeError as error:
+        lacking = str(error).rpartition(":")[2].strip()
+        raise ValueError(f"{where} lacks {lacking}") from error
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    if get_origin(hint) is list:
+        return isinstance(value, list) and all(_fits(part, get_args(hint)[0]) for part in value)
+    if get_origin(hint) is dict:
+        return isinstance(value, dict) and all(_fits(part, get_args(hint)[1]) for part in value.values())
+    return isinstance(value, hint) and not isinstance(value, bool)
+
+
+def _words(hint: Any) -> str:
+    if get_origin(hint) is list:
+        return f"a list of {_words(get_args(hint)[0])}"
+    if get_origin(hint) is dict:
+        return f"a table whose values are each {_words(get_args(hint)[1])}"
+    return {str: "a text", int: "a whole number"}.get(hint, f"a table of {hint.__name__}")
+
+
+def _check(suite: Suite, file: Path) -> None:
+    """Raises: ValueError for labels that nothing has, an empty suite, or seeds that repeat."""
+    for what, found in (("models", suite.models), ("data", suite.data), ("seeds", suite.seeds), ("grids", suite.grids)):
+        if not found:
+            raise ValueError(f"{file}: {what} is empty, so there is nothing to run")
+    if len(set(suite.seeds)) < len(suite.seeds):
+        raise ValueError(f"{file}: seeds = {suite.seeds} repeat, and a result counts once")
+    if len(budgets := {tuned.trials for tuned in suite.tuned}) > 1:
+        raise ValueError(f"{file}: models were tuned by {', '.join(map(str, sorted(budgets)))} trials, and a suite gives all the same")
+    named: list[tuple[str, Iterable[str], list[str]]] = [("data", suite.data, suite.optional)]
+    for tuned in suite.tuned:
+        named += [("data", suite.data, [tuned.data]), ("model", suite.models, [tuned.model])]
+        named += [("grid", [grid.title for grid in suite.grids], [tuned.grid])]
+    for grid in suite.grids:
+        named += [("data", suite.data, grid.data), ("model", suite.models, grid.models)]
+    for what, known, asked in named:
+        for label in asked:
+            if label not in known:
+                raise ValueError(f"{file}: {unknown(what, label, known)}")
