@@ -164,7 +164,10 @@ def model_of(plan: Plan, facts: dict[str, Any]) -> Any:
 
     def made(old: Any) -> Any:
         shape = {"n_items": old.num_embeddings - 1, "d_model": old.embedding_dim, "bias": old.bias is not None}
-        return build(find("table", part.name), part.options, shape)
+        table = build(find("table", part.name), part.options, shape)
+        if "train" in facts and hasattr(table, "describe"):  # a run that is loaded brings what was described
+            table.describe(facts["train"].items.ids, facts["train"].items.features)
+        return table
 
     if not (hasattr(model, "modules") and with_tables(model, made)):
         raise ValueError(
