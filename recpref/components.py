@@ -121,6 +121,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
+    if origin is dict:
+        return isinstance(value, dict) and all(_fits(v, get_args(hint)[1]) for v in value.values())
     if origin in (list, tuple):
         return isinstance(value, list | tuple) and all(_fits(v, get_args(hint)[0]) for v in value)
     if origin is dict:
@@ -133,7 +135,8 @@ def _wrong(key: str, value: Any, hint: Any) -> str:
     if literals:
         truths = ["true", "false"] if bool in get_args(hint) else []
         return unknown(key, str(value), [*truths, *map(str, literals)])
-    return f"{key}={value!r} is a {type(value).__name__}; it must be {getattr(hint, '__name__', None) or hint}"
+    expected = hint.__name__ if isinstance(hint, type) and not get_args(hint) else hint
+    return f"{key}={value!r} is a {type(value).__name__}; it must be {expected}"
 
 
 def build(component: Callable[..., Any], options: dict[str, Any], facts: dict[str, Any]) -> Any:

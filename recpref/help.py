@@ -22,6 +22,7 @@ USAGE = """python -m recpref.train model=NAME data=NAME [key=value ...]     trai
 
   --help   this text; with model=NAME also that model's options
   --cfg    print the composed experiment, recipe included, and stop
+  logger=  where training is logged: csv, tensorboard, wandb, mlflow, several as [csv,wandb]; none for nowhere
 """
 
 DATA = f"""data=NAME, or the path of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -207,9 +207,11 @@ class Run:
             frame.attrs["found"] = found
         return frame
 
-    def recommend_batches(self, batches: Iterable[Any], k: int = 10, *, filter_seen: bool = True) -> Iterator[Any]:
-        """``recommend`` over Arrow record batches in which every user's rows are together, batch by batch: what Spark's ``mapInArrow``
-        and Ray Data's ``map_batches`` call. Yields record batches of user, item, rank and score. Raises: as ``recommend``.
+    def recommend_batches(self, batches: Any, k: int = 10, *, filter_seen: bool = True) -> Iterator[Any]:
+        """``recommend`` over Arrow record batches (or a table) in which every user's rows are together, batch by batch: what Spark's
+        ``mapInArrow`` and Ray Data's ``map_batches`` call. Yields record batches of user, item, rank and score.
+
+        Raises: as ``recommend``, and ValueError for a user whose rows come again after another user's.
         """
         from recpref.arrow_batches import recommend_batches
 

@@ -13,15 +13,18 @@ from pytorch_lightning.loggers import Logger
 from recpref.suggest import unknown
 
 KNOWN = ("csv", "tensorboard", "wandb", "mlflow")
+NONE = "none"  # alone: nothing is logged
 OPTIONAL = {"wandb": "wandb", "mlflow": "mlflow"}  # tracker -> the package it needs
 
 
 def chosen_trackers(choice: str | list[str]) -> list[str]:
-    """``csv`` or ``[csv, wandb]`` as a list. Raises: ValueError for an unknown tracker or one whose package is missing."""
+    """``csv`` or ``[csv, wandb]`` as a list; ``none`` is an empty one. Raises: ValueError for an unknown tracker or a missing package."""
     names = [choice] if isinstance(choice, str) else list(choice)
+    if names == [NONE]:
+        return []
     for name in names:
         if name not in KNOWN:
-            raise ValueError(unknown("logger", str(name), KNOWN))
+            raise ValueError(unknown("logger", str(name), KNOWN, hint=f"or {NONE} alone"))
         if name in OPTIONAL and importlib.util.find_spec(OPTIONAL[name]) is None:
             raise ValueError(f"logger={name} needs a package that is not installed: pip install {OPTIONAL[name]}")
     return names

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -14,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import recpref
-from recpref.arrow_batches import recommend_batches, whole_users
+from recpref.arrow_batches import Seen, recommend_batches, whole_users
 
 
 def test_whole_users_by_hand() -> None:
@@ -36,6 +38,44 @@ def test_no_user_is_cut_and_no_row_is_lost(lengths: list[int], cuts: list[int]) 
     tables = [table["u"].to_pylist() for table in whole_users(batches, "u")]
     assert [user for table in tables for user in table] == users
     assert len(set(users)) == sum(len(set(table)) for table in tables)
+
+
+@given(st.lists(st.lists(st.integers(-3, 40), max_size=9), max_size=9), st.booleans())
+def test_who_has_been_there_is_what_a_set_says(parts: list[list[int]], text: bool) -> None:
+    """The first place of a part whose user was in an earlier part, or earlier in this one; a part that holds such a user is not kept."""
+    seen, known = Seen(), set()
+    for part in parts:
+        ids = [f"user {user}" if text else user for user in part]
+        first = next((place for place, user in enumerate(ids) if user in known or user in ids[:place]), None)
+        assert seen.add(pa.chunked_array([pa.array(ids, pa.string() if text else pa.int16())])) == first
+        known |= set(ids) if first is None else set()
+    assert sum(map(len, seen.parts)) == len(known)
+    assert all(len(part) > 2 * len(after) for part, after in itertools.pairwise(seen.parts))
+
+
+def test_what_is_kept_of_a_user_is_eight_bytes() -> None:
+    """A million users in batches of ten thousand, in a handful of parts, and the first of them is still known."""
+    seen = Seen()
+    for start in range(0, 1_000_000, 10_000):
+        assert seen.add(pa.chunked_array([pa.array(range(start, start + 10_000))])) is None
+    assert sum(part.nbytes for part in seen.parts) == 8_000_000
+    assert len(seen.parts) < 12
+    assert seen.add(pa.chunked_array([pa.array([-1, 0])])) == 1
+
+
+@pytest.mark.parametrize("cuts", [[5], [2, 3], [1, 1, 1, 1, 1], [3, 2], [4, 1]])
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
+def test_scattered_users_are_refused_wherever_the_stream_is_cut(cuts: list[int], kind: pa.DataType) -> None:
+    """a b b c a: two lists for a would each know half a history."""
+    table = pa.table({"u": pa.array(["a", "b", "b", "c", "a"]).cast(kind)})
+
+    def cut(rows: int) -> list[pa.RecordBatch]:
+        edges = np.minimum(np.cumsum([0, *cuts]), rows).tolist()
+        return [batch for start, stop in itertools.pairwise(edges) for batch in table.slice(start, stop - start).to_batches()]
+
+    with pytest.raises(ValueError, match=r"rows of user 'a' come again after those of another; sort them by 'u'"):
+        list(whole_users(cut(5), "u"))
+    assert [user for part in whole_users(cut(4), "u") for user in part["u"].to_pylist()] == ["a", "b", "b", "c"]
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +117,21 @@ def test_wherever_the_stream_is_cut(run: recpref.Run, frame: pd.DataFrame, size:
 def test_seen_items_may_stay(run: recpref.Run, frame: pd.DataFrame) -> None:
     batches = pa.Table.from_pandas(frame, preserve_index=False).to_batches()
     same(collected(recommend_batches(run, batches, 3, filter_seen=False)), run.recommend(frame, 3, filter_seen=False))
+
+
+def test_a_table_is_taken_and_other_things_are_refused(run: recpref.Run, frame: pd.DataFrame) -> None:
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    same(collected(run.recommend_batches(table, 4)), run.recommend(frame, 4))
+    assert list(run.recommend_batches(table.slice(0, 0))) == []
+    for wrong in (frame, [table], [frame], table.to_batches()[0]):
+        with pytest.raises(ValueError, match="they must be Arrow record batches, or one Arrow table"):
+            list(run.recommend_batches(wrong))
+
+
+def test_users_of_a_shuffled_frame_are_refused_by_name(run: recpref.Run, frame: pd.DataFrame) -> None:
+    shuffled = pa.Table.from_pandas(frame.sort_values("what", kind="stable"), preserve_index=False)
+    with pytest.raises(ValueError, match=r"rows of user 'u\d\d' come again"):
+        list(run.recommend_batches(shuffled.to_batches(max_chunksize=8)))
 
 
 def test_nothing_comes_of_nothing_and_errors_name_the_column(run: recpref.Run) -> None:

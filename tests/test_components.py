@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -146,6 +147,18 @@ def test_check_names_the_option_the_value_and_the_type(options: dict[str, Any], 
     """What typed configuration lets through is caught here."""
     with pytest.raises(ValueError, match=message):
         components.check(Picky, options, "model")
+
+
+@pytest.mark.parametrize("value", [3, {"a": "1"}, {"a": 1, "b": None}, [1.0]])
+def test_check_looks_into_a_table(value: Any) -> None:
+    """Every value of a dict is of its type, as every member of a list is."""
+
+    def named(*, shares: dict[str, float]) -> None: ...
+
+    components.check(named, {"shares": {"a": 1, "b": 0.5}}, "model")
+    components.check(named, {"shares": {}}, "model")
+    with pytest.raises(ValueError, match=rf"model\.shares={re.escape(repr(value))} is a .*; it must be dict\[str, float\]"):
+        components.check(named, {"shares": value}, "model")
 
 
 def test_check_lists_the_choices_of_a_literal() -> None:

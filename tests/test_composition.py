@@ -345,3 +345,10 @@ def test_a_column_may_still_be_left_to_be_guessed() -> None:
 def test_truths_are_among_the_legal_choices() -> None:
     with pytest.raises(ValueError, match=r"unknown loader\.shuffle_ties 'yes'; known: .*true.*"):
         composition.compose(["model=sasrec", "loader.shuffle_ties=yes"])
+
+
+@pytest.mark.parametrize(
+    ("text", "names"), [("none", []), ("[none]", []), ("[]", []), ("csv", ["csv"]), ("[csv, tensorboard]", ["csv", "tensorboard"])]
+)
+def test_trackers_are_a_list(text: str, names: list[str]) -> None:
+    assert composition.compose(["model=popular", f"logger={text}"]).logger == names

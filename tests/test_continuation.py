@@ -47,6 +47,43 @@ def test_another_option_is_refused_by_name(cut_short, key, value):
         plan_to_continue(cut_short, {key: value})
 
 
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ("foo", r"unknown option 'foo'; .*known: base, data, evaluation, .*trainer"),
+        ("sede", r"unknown option 'sede'; did you mean 'seed'\?"),
+        ("max_epochs", r"unknown option 'max_epochs'; did you mean trainer\.max_epochs\?"),
+        ("modle.d_model", r"unknown option 'modle\.d_model'"),
+        ("model.d_modle", r"unknown option of model 'd_modle'; did you mean 'd_model'\? known: .*dropout"),
+        ("trainer.max_epoch", r"unknown option of trainer 'max_epoch'; did you mean 'max_epochs'\?"),
+        ("data.source", r"unknown option of data 'source'"),
+        ("seed.x", r"unknown option of seed 'x'; known: none"),
+        ("optimizer", r"optimizer has options of its own; say one of .*optimizer\.lr"),
+    ],
+)
+def test_an_option_that_there_is_not_is_named_as_a_command_names_it(cut_short, key, says):
+    with pytest.raises(ValueError, match=says):
+        plan_to_continue(cut_short, {key: "1"})
+
+
+@pytest.mark.parametrize(("key", "value"), [("table", "hashed"), ("table.n_rows", "5"), ("base", "gru4rec")])
+def test_what_the_run_has_not_is_none_there(cut_short, key, value):
+    with pytest.raises(ValueError, match=f"{key} is None there, and {value} was asked for"):
+        plan_to_continue(cut_short, {key: value})
+
+
+@pytest.mark.parametrize("said", ["none", "[]"])
+@pytest.mark.parametrize("again", ["none", "[]"])
+def test_no_tracker_in_either_spelling_is_the_same(tmp_path, said, again):
+    path = tmp_path / "run"
+    place_of(path).mkdir()
+    write(place_of(path), Written(compose(["model=popular", "data=ml_100k", f"logger={said}"]), "abc", Sizes(5, 3)))
+    (place_of(path) / STATE).write_text("")
+    assert plan_to_continue(path, {"logger": again}).logger == []
+    with pytest.raises(ValueError, match=r"logger is \[\] there, and csv was asked for"):
+        plan_to_continue(path, {"logger": "csv"})
+
+
 def test_another_format_is_refused(cut_short):
     (place_of(cut_short) / "experiment.yaml").write_text("format: 99")
     with pytest.raises(ValueError, match=f"reads format {FORMAT}"):

@@ -17,6 +17,7 @@ from recpref.evaluation import Evaluation
 from recpref.help import overview
 from recpref.optimizer import Optimizer
 from recpref.recipes import KINDS, recipe_of
+from recpref.trackers import KNOWN
 from recpref.train import train
 
 
@@ -41,6 +42,12 @@ def test_every_choice_of_every_kind_has_a_line(capsys: pytest.CaptureFixture[str
         assert re.search(rf"^{kind}=NAME", text, re.MULTILINE)
         for name in components.names(kind):
             assert re.search(rf"^  {re.escape(name)}\s+\S", text, re.MULTILINE), name
+
+
+def test_every_tracker_is_named_and_so_is_none_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    line = re.search(r"^  logger=  .*$", shown(capsys), re.MULTILINE)
+    assert line
+    assert all(name in line[0] for name in (*KNOWN, "none"))
 
 
 def test_every_data_set_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:

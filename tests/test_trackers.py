@@ -14,6 +14,14 @@ def test_one_or_several():
     assert chosen_trackers([]) == []
 
 
+def test_none_is_none(tmp_path):
+    """Alone; beside another it is unknown."""
+    assert chosen_trackers("none") == chosen_trackers(["none"]) == []
+    assert trackers("none", tmp_path, "a run") == []
+    with pytest.raises(ValueError, match=r"unknown logger 'none'; .*known: csv, mlflow, tensorboard, wandb, or none alone"):
+        chosen_trackers(["csv", "none"])
+
+
 def test_unknown_and_missing_ones_are_refused(monkeypatch):
     with pytest.raises(ValueError, match="unknown logger 'tensorbord'; did you mean 'tensorboard'"):
         chosen_trackers("tensorbord")

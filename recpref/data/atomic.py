@@ -1,7 +1,7 @@
 """RecBole's atomic files, read and written: tab-separated, nothing quoted, headers such as ``user_id:token``.
 
 Source: https://recbole.io/atomic_files.html. Reading what was written gives the same digest, unless ids are texts that
-all look like integers: an atomic file cannot tell these from integers.
+all look like integers: an atomic file cannot tell these from integers. A field with nothing in it is a missing value, as it is to RecBole.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import csv
 import io
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from recpref.data.asked import Asked
 from recpref.data.frames import refuse_twice
@@ -25,7 +27,7 @@ KINDS = {"token": pa.string(), "token_seq": pa.string(), "float": pa.float64(), 
 
 
 def read_atomic_file(path: Path, asked: Asked) -> pa.Table:
-    """An ``.inter``, ``.item`` or ``.user`` file, its columns without their types.
+    """An ``.inter``, ``.item`` or ``.user`` file, its columns without their types; empty fields are missing.
 
     Raises: ValueError for a header without types, with others than RecBole's four, or with two columns of one name.
     """
@@ -37,16 +39,21 @@ def read_atomic_file(path: Path, asked: Asked) -> pa.Table:
     names = [name for name, _, _ in typed]
     refuse_twice(names, path)
     kinds = {name: KINDS[kind] for name, _, kind in typed}
-    return parsed(io.BytesIO(path.read_bytes()), path, "\t", asked, names, header=True, kinds=kinds)
+    table = parsed(io.BytesIO(path.read_bytes()), path, "\t", asked, names, header=True, kinds=kinds)
+    for place, name in enumerate(table.column_names):
+        if pa.types.is_string(kinds[name]) and name not in (asked.user, asked.item):  # whose empty ones are found by who reads ids
+            filled = pc.if_else(pc.equal(table[name], ""), pa.scalar(None, pa.string()), table[name])
+            table = table.set_column(place, name, filled)
+    return table
 
 
 def write_atomic(data: Interactions, folder: str | Path, name: str) -> list[Path]:
     """Writes ``name.inter``, and ``.item`` and ``.user`` where there are features, into ``folder``; gives their paths.
 
     Rows keep their order, so that ties stay as they are. Users and items without rows are left out. In texts, tabs, line
-    breaks and quotation marks, which RecBole cannot read, become blanks and apostrophes.
+    breaks and quotation marks, which RecBole cannot read, become blanks and apostrophes; a text or list of nothing is a missing one.
 
-    Raises: ValueError for ids that hold such a character.
+    Raises: ValueError for ids that are empty or hold such a character, and for lists with missing or empty members.
     """
     data, folder = data.compact(), Path(folder)
     frame = pd.DataFrame(
@@ -71,22 +78,27 @@ def _ids(vocabulary: Vocabulary, what: str) -> np.ndarray:
     ids = np.array(list(map(str, vocabulary.ids.tolist())), dtype=object)
     if strange := [text for text in ids if re.search(r'[\t\r\n"]', text)]:
         raise ValueError(f"{what} id {strange[0]!r} holds a tab, a line break or a quotation mark, which an atomic file cannot hold")
+    if "" in ids:
+        raise ValueError(f"{what} id '' is a missing one in an atomic file; give it a name")
     return ids
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     """The columns under typed names: numbers are ``float``, lists ``token_seq``, all else ``token``."""
-    columns = {}
+    columns: dict[str, Any] = {}
     for name in frame.columns:
         if pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name]):
             columns[f"{name}:float"] = frame[name]
             continue
         lists = frame[name].map(lambda value: isinstance(value, list | tuple | np.ndarray))
-        columns[f"{name}:token_seq" if lists.any() else f"{name}:token"] = frame[name].map(_text)
+        columns[f"{name}:token_seq" if lists.any() else f"{name}:token"] = [_text(value, name) for value in frame[name]]
     return pd.DataFrame(columns)
 
 
-def _text(value: object) -> str:
+def _text(value: Any, column: str) -> str:
     if isinstance(value, list | tuple | np.ndarray):
-        return " ".join(_text(part).replace(" ", "_") for part in value)
-    return "" if value is None or value is pd.NaT or value != value else " ".join(str(value).replace('"', "'").split())
+        parts = [_text(part, column).replace(" ", "_") for part in value]
+        if "" in parts:
+            raise ValueError(f"column {column!r} holds {value!r}: an atomic file cannot say that a member of a list is missing or empty")
+        return " ".join(parts)
+    return "" if pd.isna(value) else " ".join(str(value).replace('"', "'").split())

@@ -120,31 +120,45 @@ def file() -> Path:
 def read(path: Path) -> tuple[list[Claim], list[str]]:
     """The claims that can be used, and what is wrong with the others: a line each.
 
-    Raises: ValueError where the file is no TOML.
+    Raises: ValueError where the file is no TOML, or has no tables.
     """
     try:
         content = tomllib.loads(path.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no TOML: {error}") from error
+    tables = content.get("tables", [])
+    if not (isinstance(tables, list) and all(isinstance(part, dict) for part in tables)):
+        raise ValueError(f"{path}: tables={tables!r} must be tables of the form [[tables]]")
     found: list[Claim] = []
     wrong = []
-    for number, part in enumerate(content.get("tables", []), 1):
+    for number, part in enumerate(tables, 1):
         try:
+            components.check(Table, part, f"table {number}")
             table = Table(**part)
         except TypeError as error:
             wrong.append(f"{path.name}, table {number}: {str(error).partition(' ')[2]}; known: {', '.join(Table.__dataclass_fields__)}")
             continue
-        for entry in table.claims:
+        except ValueError as error:
+            wrong.append(f"{path.name}, {error}")
+            continue
+        for place, entry in enumerate(table.claims, 1):
             try:
-                found.append(_claim(table, entry))
+                found.append(_claim(table, entry, f"claim {place}"))
             except (TypeError, ValueError) as error:
                 wrong.append(f"{path.name}, {table.source}, {table.table}: {error}")
     kept, contradictions = _consistent(found)
     return kept, wrong + [f"{path.name}, {line}" for line in contradictions]
 
 
-def _claim(table: Table, content: dict[str, Any]) -> Claim:
+def _claim(table: Table, content: dict[str, Any], place: str) -> Claim:
+    values = content.get("values")
+    for metric, value in values.items() if isinstance(values, dict) else ():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise ValueError(f"{place}.values.{metric}={value!r} must be a number from 0 to 1")
+    components.check(Entry, content, place)
     entry = Entry(**content)
+    if not entry.values:
+        raise ValueError(f"{place}.values names no metric")
     for kind, name, known in (("data set", entry.data, cards.names()), ("model", entry.model, components.names("model"))):
         if name not in known:
             raise ValueError(unknown(kind, name, known))

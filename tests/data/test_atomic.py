@@ -46,7 +46,8 @@ def test_there_and_back(tmp_path: Path, time: str | None) -> None:
         assert back.extra["rating"].fillna(-1).tolist() == data.extra["rating"].fillna(-1).tolist()  # type: ignore[index]
         assert "'good' and long" in back.extra["review"].tolist()
         assert back.items.features is not None
-        assert back.items.features["tags"].tolist() == ["a_b c", "d", ""]
+        assert back.items.features["tags"].fillna("missing").tolist() == ["a_b c", "d", "missing"]  # a list of nothing is a missing one
+        assert back.items.features["title"].fillna("missing").tolist() == ["Ten", "Twenty", "missing"]
         assert back.items.features["year"].tolist() == [1999, 2000, 2001]
 
 
@@ -73,6 +74,54 @@ def test_an_id_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"user id 'a\\tb' holds a tab"):
         write_atomic(data, tmp_path, "bad")
     assert list(tmp_path.iterdir()) == []
+
+
+MISSING = {
+    "text": ["good", None, "nan", float("nan"), ""],
+    "string": pd.array(["good", pd.NA, "null", pd.NA, ""], dtype="string"),
+    "tags": [["a", "b"], None, ["None"], float("nan"), []],
+    "number": [1.5, None, -2.0, float("nan"), 0.0],
+    "whole": pd.array([7, pd.NA, 0, pd.NA, 3], dtype="Int64"),
+    "day": pd.to_datetime(["2020-01-02", None, "2021-01-02", None, "2022-01-02"]),
+    "true": [True, None, False, None, True],
+    "nothing": [None] * 5,
+}
+
+
+KEPT = {"text": ["good", "nan"], "string": ["good", "null"], "tags": ["a b", "None"], "number": [1.5, -2.0], "whole": [7, 0]}
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_what_is_missing_stays_missing(tmp_path: Path, name: str) -> None:
+    """Rows 1 and 3, of rows and of features; words such as "nan" are words, and 0 is a number. A text of nothing is a missing one, too."""
+    frame = pd.DataFrame({"u": range(5), "i": range(5), "about": MISSING[name]})
+    plain = Interactions.from_dataframe(frame[["u", "i"]], user="u", item="i")
+    data = replace(plain, extra=frame[["about"]], items=replace(plain.items, features=frame[["about"]]))
+    write_atomic(data, tmp_path, "a")
+    back = read_folder(tmp_path)
+    expected = [False, True, False, True, name in ("text", "string", "tags")]
+    for part in (back.extra, back.items.features):
+        assert part is not None
+        assert part["about"].isna().tolist() == ([True] * 5 if name == "nothing" else expected)
+        if name in KEPT:
+            assert part["about"].tolist()[0:3:2] == KEPT[name]
+
+
+@pytest.mark.parametrize("member", [None, float("nan"), "", " "])
+def test_a_list_with_a_missing_member_cannot_be_written(tmp_path: Path, member: object) -> None:
+    """It would come back as a shorter one."""
+    data = Interactions.from_dataframe(pd.DataFrame({"u": [1], "i": [1]}), user="u", item="i")
+    data = replace(data, extra=pd.DataFrame({"tags": [["a", member, "b"]]}))
+    with pytest.raises(ValueError, match=r"column 'tags' holds \['a', .*, 'b'\]: .* member of a list is missing or empty"):
+        write_atomic(data, tmp_path, "bad")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_id_cannot_be_written(tmp_path: Path) -> None:
+    """It would be refused, as a missing one, by who reads it."""
+    data = Interactions.from_dataframe(pd.DataFrame({"u": ["", "b"], "i": [1, 2]}), user="u", item="i")
+    with pytest.raises(ValueError, match="user id '' is a missing one in an atomic file"):
+        write_atomic(data, tmp_path, "bad")
 
 
 @pytest.mark.parametrize("header", ["user_id\titem_id", "user_id:token\titem_id:text"])

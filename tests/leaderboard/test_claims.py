@@ -151,6 +151,18 @@ def test_two_claims_with_different_protocols_are_told_and_not_used(tmp_path: Pat
         ('"hr@10" = 0.28', '"hit" = 0.28', "'hit' is no metric at a cut-off"),
         ('ranking = "full"\nfilter_seen = true', 'rnking = "full"', "table 1: .*'rnking'.*known: source"),
         ('table = "1"', "", "table 1: .*'table'"),
+        ('"hr@10" = 0.28', '"hr@10" = "0.28"', r"claims\.toml, A, 1: claim 1\.values\.hr@10='0\.28' must be a number from 0 to 1"),
+        ('"hr@10" = 0.28', '"hr@10" = true', r"A, 1: claim 1\.values\.hr@10=True must be a number"),
+        ('"hr@10" = 0.28', '"hr@10" = nan', r"A, 1: claim 1\.values\.hr@10=nan must be a number"),
+        ('"hr@10" = 0.28', '"hr@10" = 28.2', r"A, 1: claim 1\.values\.hr@10=28\.2 must be a number from 0 to 1"),
+        ('values = { "hr@10" = 0.28, "ndcg@10" = 0.15 }', "values = 0.28", r"A, 1: claim 1\.values=0\.28 is a float; it must be dict"),
+        ('values = { "hr@10" = 0.28, "ndcg@10" = 0.15 }', "values = {}", r"A, 1: claim 1\.values names no metric"),
+        ('needs = ["loss=bce"]', 'needs = "loss=bce"', r"A, 1: claim 2\.needs='loss=bce' is a str; it must be list\[str\]"),
+        ('needs = ["loss=bce"]', "needs = [3]", r"A, 1: claim 2\.needs=\[3\] is a list; it must be list\[str\]"),
+        ('model = "sasrec", needs = ["loss=bce"]', "model = 3", r"A, 1: claim 2\.model=3 is a int; it must be str"),
+        ("items = 3416", 'items = "3416"', r"claims\.toml, table 1\.items='3416' is a str; it must be int"),
+        ("filter_seen = true", 'filter_seen = "true"', r"claims\.toml, table 1\.filter_seen='true' is a str; it must be bool"),
+        ('source = "A"', "source = 1", r"claims\.toml, table 1\.source=1 is a int; it must be str"),
     ],
 )
 def test_a_mistake_costs_the_claim_and_not_the_others(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -161,6 +173,20 @@ def test_a_mistake_costs_the_claim_and_not_the_others(tmp_path: Path, old: str, 
     assert len(lines) == 1
     assert re.search(message, lines[0])
     assert {claim.source for claim in claims} >= {"B", "C"}
+
+
+@pytest.mark.parametrize("text", ["tables = 3", 'tables = "A"', "tables = [3]", "[tables]\nsource = 'A'"])
+def test_tables_of_another_form(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ValueError, match=r"claims\.toml: tables=.* must be tables of the form \[\[tables\]\]"):
+        read(written(tmp_path, text))
+
+
+@pytest.mark.parametrize("claims", ["3", "[3]", "[[]]"])
+def test_claims_of_another_form(tmp_path: Path, claims: str) -> None:
+    text = f'[[tables]]\nsource = "A"\ntable = "1"\nclaims = {claims}'
+    found, (line,) = read(written(tmp_path, text))
+    assert found == []
+    assert line.startswith("claims.toml, table 1.claims=")
 
 
 def test_no_toml(tmp_path: Path) -> None:
