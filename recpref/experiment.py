@@ -27,7 +27,8 @@ from recpref.measures import evaluation_of, named, of_test, refuse_sampled, refu
 from recpref.optimizer import Optimizer
 from recpref.plan import Part, Plan, Sizes, Written, write
 from recpref.plots import training_curve
-from recpref.run import Run, save, save_objective
+from recpref.run import Run
+from recpref.saving import save, save_objective
 from recpref.source import identity, opened
 from recpref.start import begin, finished, refuse_start
 from recpref.together import by_all_or_one, made_before, refuse_processes, to_continue

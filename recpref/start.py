@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from recpref.data.interactions import Interactions
 from recpref.plan import Plan
-from recpref.run import complete
+from recpref.saving import complete
 from recpref.source import identity
 
 

@@ -43,6 +43,7 @@ LAYERS = [
         "idle",
         "composition",
         "run",
+        "saving",
         "arrow_batches",
         "plots",
         "environment",

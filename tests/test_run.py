@@ -23,7 +23,8 @@ from recpref.composition import compose
 from recpref.data.interactions import Interactions
 from recpref.data.vocabulary import Vocabulary
 from recpref.plan import FORMAT, Plan
-from recpref.run import FILES, Run
+from recpref.run import Run
+from recpref.saving import FILES
 
 TINY = (
     "model.d_model=8",
