@@ -120,10 +120,12 @@ def heeded(overrides: Iterable[str], own: Iterable[str]) -> list[str]:
     overrides = list(overrides)
     user = chosen(overrides)
     try:
-        plan = compose(overrides, strict=False)
-    except ValueError:
+        recipe = recipe_of(components.find("model", user["model"]), general_options(user)["recipe"], user)
+        nothing = idle(user.keys() - chosen(own).keys(), {**DEFAULTS, **still_meant(recipe, user), **user})
+        if nothing:
+            compose(overrides, strict=False)
+    except (KeyError, ValueError):
         return overrides  # composing them again will say what is wrong
-    nothing = idle(user.keys() - chosen(own).keys(), {**user, "model": plan.model.name, "objective": plan.objective.name})
     return [override for override in overrides if override.partition("=")[0].strip() not in nothing]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from recpref import components, processes
+from recpref import processes
 from recpref.data.batches import Loader
 from recpref.plan import FILE, Plan
 from recpref.start import finished
@@ -14,10 +14,8 @@ from recpref.workplace import place_of, state_of
 
 
 def refuse_processes(plan: Plan) -> bool:
-    """Whether a plan trains in several processes. Raises: ValueError where it cannot, or where they would have nothing to do."""
-    count, name, loader = processes_of(plan.trainer), plan.model.name, Loader(**plan.loader)
-    if count > 1 and hasattr(components.find("model", name), "fit"):
-        raise ValueError(f"model={name} does not train by batches, and does so in one process; leave trainer.devices and num_nodes out")
+    """Whether a plan trains in several processes. Raises: ValueError where they would have nothing to do."""
+    count, loader = processes_of(plan.trainer), Loader(**plan.loader)
     if count > loader.batch_size:
         raise ValueError(f"loader.batch_size={loader.batch_size} is shared by {count} processes, and each needs a row; raise it")
     return count > 1

@@ -88,8 +88,11 @@ def test_two_processes_are_one(name: str, pair: dict[str, recpref.Run], csv: Pat
     for key, value in weights.items() if name != "stopped" else ():
         torch.testing.assert_close(others[key], value, rtol=0, atol=1e-6)
     pd.testing.assert_frame_equal(two.per_user, one.per_user, check_exact=True)
+    watched = {key: value for key, value in one.metrics.items() if key.startswith("train/flip_")}  # of some negatives of each process
+    assert {key: two.metrics[key] for key in watched} == pytest.approx(watched, rel=0.2)
     different = {key for key, value in one.metrics.items() if two.metrics[key] != value}
-    assert different <= {"train/seconds"}
+    assert different - watched.keys() <= {"train/seconds"}
+    assert bool(watched) is (name == "flips")
     if name == "stopped":
         assert one.trained.epochs < 30
         assert two.trained[2:] == one.trained[2:]
@@ -195,7 +198,7 @@ def test_what_cannot_be_shared_is_refused_before_anything_is_written(csv: Path, 
     """One line, from the only process there is by then."""
     shutil.rmtree(tmp_path)
     for given, said in (
-        (["model=popular", *DDP], "model=popular does not train by batches"),
+        (["model=popular", *DDP], "trainer.strategy=ddp would change nothing: model=popular is not trained step by step"),
         (["model=sasrec", "loader.batch_size=1", *DDP], r"loader.batch_size=1 is shared by 2 processes"),
         (["model=sasrec", "trainer.devices=2", "trainer.strategy=fsdp"], "unknown trainer.strategy 'fsdp'"),
     ):

@@ -19,7 +19,7 @@ def test_plans_of_one_and_of_two_processes() -> None:
     """And those that cannot be divided, with what to change."""
     assert not refuse_processes(compose(["model=sasrec"]))
     assert refuse_processes(compose(["model=sasrec", *TWO]))
-    with pytest.raises(ValueError, match="model=ease does not train by batches, and does so in one process; leave"):
+    with pytest.raises(ValueError, match=r"trainer\.devices=2 would change nothing: model=ease is not trained step by step"):
         refuse_processes(compose(["model=ease", *TWO]))
     with pytest.raises(ValueError, match=r"loader\.batch_size=1 is shared by 2 processes, and each needs a row; raise it"):
         refuse_processes(compose(["model=sasrec", "loader.batch_size=1", *TWO]))

@@ -193,7 +193,7 @@ def test_it_learns_what_only_the_clock_tells(tmp_path):
     new = pd.DataFrame({"u": np.repeat([0, 1, 2, 3], 2), "i": 1, "t": [t for k in range(4) for t in (10**9, 10**9 + 60 * 30**k)]})
     found = run.recommend(new, 1)
     assert found["item"].tolist() == [10, 11, 12, 13]
-    with pytest.raises(ValueError, match="learned from times"):
+    with pytest.raises(ValueError, match="learned from times"), pytest.warns(UserWarning, match="no column 't', the times of training"):
         run.recommend(new[["u", "i"]], 1)
 
 
