@@ -157,7 +157,7 @@ def report(words: list[str]) -> None:
     """The leaderboard of any runs. Raises: ValueError for unknown options; FileNotFoundError where there is no run."""
     from recpref.leaderboard.board import Board
     from recpref.leaderboard.record import found, recorded
-    from recpref.leaderboard.rows import rows_of, twice
+    from recpref.leaderboard.rows import whole_rows
 
     places, options = _split(words, ("out",), "report runs/... [out=report]")
     if not places:
@@ -171,12 +171,12 @@ def report(words: list[str]) -> None:
             continue
         whole += [] if interrupted else [path]
         notes += [f"{path} was interrupted before its end, which is no result"] if interrupted else []
-    doubles = twice(whole)
-    notes += doubles.values()
-    if not whole:
+    found_rows, wrong = whole_rows(whole)
+    notes += wrong
+    if not found_rows:
         raise ValueError(f"nothing to report: {'; '.join(notes)}")
     board = Board.of_runs(shlex.join(["python", "-m", "recpref.benchmark", "report", *words]), options.get("out", "report"))
-    rows = board.finished(rows_of(path for path in whole if path not in doubles))
+    rows = board.finished(found_rows)
     board.write(rows, notes)
     _print_rows("Runs", rows)
     for note in notes:

@@ -125,8 +125,6 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, dict) and all(_fits(v, get_args(hint)[1]) for v in value.values())
     if origin in (list, tuple):
         return isinstance(value, list | tuple) and all(_fits(v, get_args(hint)[0]) for v in value)
-    if origin is dict:
-        return isinstance(value, dict)
     return isinstance(value, hint) if isinstance(hint, type) else True
 
 

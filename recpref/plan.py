@@ -96,11 +96,12 @@ class Plan:
         return tuple(part.name for part in (self.model, self.base) if part is not None)
 
     def digest(self, data_digest: str) -> str:
-        """Eight characters that stand for the experiment on this data, whatever the seed and wherever it is saved.
+        """Eight characters that stand for the experiment on this data, whatever the seed, what the data is called and wherever it is saved.
 
         A run that was started from stands there by its model and its digest, whatever its seed where that is this one's, too.
         """
         same = {key: value for key, value in self.content.items() if key not in ("seed", "out", "logger", "start")}
+        same |= {"data": self.data.options}
         if self.start != "none":
             same |= {"start": [part.removesuffix(f"-s{self.seed}") for part in Path(self.start).parts[-2:]]}
         text = json.dumps([same, data_digest], sort_keys=True, default=str)

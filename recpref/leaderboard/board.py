@@ -10,7 +10,7 @@ from recpref.leaderboard import claims as papers
 from recpref.leaderboard.claims import Claim, claimed
 from recpref.leaderboard.jobs import Job
 from recpref.leaderboard.page import Story, lacking, page
-from recpref.leaderboard.rows import Row, rows_of
+from recpref.leaderboard.rows import Row, whole_rows
 from recpref.leaderboard.standing import told_apart, with_standings
 from recpref.leaderboard.suite import Suite
 from recpref.leaderboard.tables import replacing, write, write_failures
@@ -49,10 +49,10 @@ class Board:
         jobs = list(jobs)
         finished = {job.path: job for job in jobs if job.state == "finished" and job.path is not None}
         labels, wanted, grids = _said_by_suite(jobs)
-        rows = [replace(row, grid=grids.get(row.digest, "")) for row in rows_of(finished, labels=labels, wanted=wanted)]
-        rows = self.finished(rows)
+        found, wrong = whole_rows(finished, labels=labels, wanted=wanted)
+        rows = self.finished([replace(row, grid=grids.get(row.digest, "")) for row in found])
         failures = [(job.experiment, job.error) for job in jobs if job.error]
-        self.write(rows, _notes(jobs))
+        self.write(rows, [*_notes(jobs), *wrong])
         write_failures(self.place, failures)
         return rows
 

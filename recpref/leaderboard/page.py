@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -69,18 +69,28 @@ def page(rows: Sequence[Row], story: Story) -> str:
 
 
 def _groups(rows: Sequence[Row], curves: Sequence[Curve]) -> list[Group]:
-    """A curve over an option of the split goes through several tables, and stands in the first of its data."""
+    """A curve over an option of the split goes through tables that differ in nothing else, and stands in the first of them."""
     through = [curve for curve in curves if curve.x.startswith("split.")]
     within = [curve for curve in curves if curve not in through]
-    made, drawn = [], set[str]()
+    made, drawn = [], set[tuple[Curve, str]]()
     for number, (data, group) in enumerate(together(rows)):
-        name = group[0].data
-        alike = [row for row in rows if row.data == name and row.plan.split.name == group[0].plan.split.name]
-        wide = [against(alike, headline_of(alike), curve) for curve in through if name not in drawn]
-        drawn |= {name} if any(wide) else set()
-        found = [*figures(group, within), *(figure for figure in wide if figure is not None)]
+        found = figures(group, within)
+        for curve in through:
+            beside = _but_for(group[0], curve.x)
+            if (curve, beside) not in drawn:
+                drawn.add((curve, beside))
+                alike = [row for row in rows if _but_for(row, curve.x) == beside]
+                found += [figure for figure in [against(alike, headline_of(alike), curve)] if figure is not None]
         made.append(Group(f"g{number}", data, group[0].protocol, group, found))
     return made
+
+
+def _but_for(row: Row, key: str) -> str:
+    """The data and the protocol of a row, whatever its split says of one option."""
+    split = row.plan.split
+    options = {name: value for name, value in split.options.items() if f"split.{name}" != key}
+    alike = replace(row.plan, split=split._replace(options=options))
+    return f"{row.data_digest}: {replace(row, plan=alike).protocol}"
 
 
 def _cutoffs(rows: Sequence[Row]) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def recorded(path: Path) -> Record:
     written = read(path / FILE)
     metrics, environment = _table(path / "metrics.json"), _table(path / "environment.json")
     _refuse_text(path / "metrics.json", {name: value for name, value in metrics.items() if name.partition("/")[0] in OURS})
-    _refuse_text(path / "environment.json", {name: environment.get(name) for name in NUMBERS})
+    _refuse_text(path / "environment.json", {name: environment[name] for name in NUMBERS if environment.get(name) is not None})
     if absent := [name for name in MEASURED if name not in metrics]:
         raise ValueError(f"{path / 'metrics.json'} is damaged: it lacks {', '.join(absent)}; {_remedy(path)}")
     record = Record(path, written, metrics, environment)
@@ -92,16 +92,20 @@ def _table(file: Path) -> dict[str, Any]:
 
 def _refuse_text(file: Path, values: dict[str, Any]) -> None:
     for name, value in values.items():
-        if not isinstance(value, int | float | None):
+        if not isinstance(value, int | float):
             raise ValueError(f"{file} is damaged: {name} is {value!r}, and no number; {_remedy(file.parent)}")
 
 
 def _refuse_other_users(record: Record) -> None:
     """Means of metrics must be those of the users' values: rows or values that were lost would count as a result."""
     file = record.path / "per_user.parquet"
+    if (again := record.per_user.index.duplicated()).any():
+        raise ValueError(f"{file} is damaged: user {record.per_user.index[again][0]!r} is there more than once; {_remedy(record.path)}")
+    if strange := [name for name in map(str, record.per_user.columns) if f"test/{name}" not in record.metrics]:
+        raise ValueError(f"{file} is damaged: metrics.json knows nothing of its column {strange[0]}; {_remedy(record.path)}")
     for name, mean in record.metrics.items():
         metric = name.removeprefix("test/")
-        if metric == name or metric.partition("@")[0] not in SPREAD or mean is None:
+        if metric == name or metric.partition("@")[0] not in SPREAD:
             continue
         if metric not in record.per_user:
             raise ValueError(f"{file} is damaged: it has no column {metric}; {_remedy(record.path)}")

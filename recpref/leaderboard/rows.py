@@ -167,6 +167,23 @@ def rows_of(paths: Iterable[Path], *, labels: dict[str, str] | None = None, want
     return sorted(named, key=lambda row: (row.data, row.data_digest, row.protocol, -row.means.get(row.headline, 0.0), row.label))
 
 
+def whole_rows(
+    paths: Iterable[Path], *, labels: dict[str, str] | None = None, wanted: Mapping[str, Sequence[int]] | None = None
+) -> tuple[list[Row], list[str]]:
+    """The rows of the runs that make some, and a line for each run that is there twice or that none can be made of."""
+    paths = list(paths)
+    doubles = twice(paths)
+    kept, wrong = [], list(doubles.values())
+    for path in paths:
+        try:
+            _ = path in doubles or row_of((path,))
+        except ValueError as error:
+            wrong.append(f"{path}: {error}")
+        else:
+            kept += [] if path in doubles else [path]
+    return rows_of(kept, labels=labels, wanted=wanted), wrong
+
+
 def twice(paths: Iterable[Path]) -> dict[Path, str]:
     """Runs of the same plan, data and seed as one before them, a copy perhaps, with a line that says so: no seed counts as two."""
     first: dict[tuple[str, str, int], Path] = {}

@@ -71,12 +71,20 @@ class Suite:
 
     @property
     def budget(self) -> str:
-        """How much was searched for before these trainings, in words: the same for every model."""
+        """How much was searched for before these trainings, in words."""
         if not self.tuned:
             return "No model was tuned for it: each has the values of its recipe."
-        left = [model for model in self.models if model not in {tuned.model for tuned in self.tuned}]
-        kept = f"; {', '.join(left)} had nothing to search" if left else ""
-        return f"Every model was tuned by {self.tuned[0].trials} trials on each data set, by validation alone{kept}."
+        found = {(tuned.data, tuned.grid, tuned.model) for tuned in self.tuned}
+        left = [key for key in self.combinations() if key not in found]
+        kept = f"; with the values of the recipe: {', '.join(_named(left, [*self.combinations()]))}" if left else ""
+        return f"Tuned by {self.tuned[0].trials} trials each, on every data set by itself, by validation alone{kept}."
+
+    def combinations(self) -> Iterator[tuple[str, str, str]]:
+        """Every data set, grid and model that are run together, by their labels."""
+        for data in self.data:
+            for grid in self.grids:
+                for model in (grid.models or list(self.models)) if data in (grid.data or self.data) else ():
+                    yield data, grid.title, model
 
     def experiments(self, overrides: Iterable[str] = ()) -> Iterator[Experiment]:
         """Every experiment, data by data, so that a data set is read once; all seeds of a model together.
@@ -97,3 +105,10 @@ class Suite:
                     every = (*self.overrides, *self.data[data], *grid.overrides, *self.models[model], *chain(*found), *users)
                     own = heeded(every, self.models[model])  # epochs, say, are for the models that have some
                     yield from (Experiment(model, data, grid.title, seed, (*own, f"seed={seed}")) for seed in self.seeds)
+
+
+def _named(some: list[tuple[str, str, str]], every: list[tuple[str, str, str]]) -> list[str]:
+    """Models, with their data and grid where they are not meant on all of theirs."""
+    whole = {model for _, _, model in some if all(key in some for key in every if key[2] == model)}
+    parts = [f"{model} on {' '.join(part for part in (data, grid) if part)}" for data, grid, model in some if model not in whole]
+    return [*(model for model in dict.fromkeys(model for _, _, model in some) if model in whole), *parts]

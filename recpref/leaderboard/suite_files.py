@@ -33,11 +33,13 @@ Later overrides win: the suite's, the data's, the grid's, the model's, what was 
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-from recpref.leaderboard.suite import Curve, Grid, Suite, Tuned
+from recpref.leaderboard.suite import TAKEN, Curve, Grid, Suite, Tuned
+from recpref.overrides import chosen
 from recpref.suggest import unknown
 
 
@@ -119,8 +121,6 @@ def _check(suite: Suite, file: Path) -> None:
             raise ValueError(f"{file}: {what} is empty, so there is nothing to run")
     if len(set(suite.seeds)) < len(suite.seeds):
         raise ValueError(f"{file}: seeds = {suite.seeds} repeat, and a result counts once")
-    if len(budgets := {tuned.trials for tuned in suite.tuned}) > 1:
-        raise ValueError(f"{file}: models were tuned by {', '.join(map(str, sorted(budgets)))} trials, and a suite gives all the same")
     named: list[tuple[str, Iterable[str], list[str]]] = [("data", suite.data, suite.optional)]
     for tuned in suite.tuned:
         named += [("data", suite.data, [tuned.data]), ("model", suite.models, [tuned.model])]
@@ -131,3 +131,20 @@ def _check(suite: Suite, file: Path) -> None:
         for label in asked:
             if label not in known:
                 raise ValueError(f"{file}: {unknown(what, label, known)}")
+    _check_tuned(suite, file)
+
+
+def _check_tuned(suite: Suite, file: Path) -> None:
+    """Raises: ValueError for budgets that differ, and for what was tuned twice, is not run, or is said by the suite."""
+    if len(budgets := {tuned.trials for tuned in suite.tuned}) > 1 or any(trials < 1 for trials in budgets):
+        raise ValueError(f"{file}: models were tuned by {', '.join(map(str, sorted(budgets)))} trials, and a suite gives all the same")
+    run = Counter(suite.combinations())
+    tuned = Counter((one.data, one.grid, one.model) for one in suite.tuned)
+    for key, times in tuned.items():
+        if times > 1 or run[key] != 1:
+            raise ValueError(
+                f"{file}: {' '.join(filter(None, key))} is tuned {times} times and stands in {run[key]} grids; once each is right"
+            )
+    for one in suite.tuned:
+        if said := [key for key in chosen(one.overrides) if key in TAKEN]:
+            raise ValueError(f"{file}: {one.model} on {one.data} is tuned in {said[0]}, which the suite says itself")

@@ -60,14 +60,14 @@ def make_run(tmp_path: Path) -> MakeRun:
         place.mkdir(parents=True)
         rng = np.random.default_rng(seed)
         drawn = np.where(rng.random(60) < mean, 1.0, 0.0) if values is None else np.asarray(values, dtype=np.float64)
-        users = pd.DataFrame({"user": [f"u{n}" for n in range(len(drawn))], **dict.fromkeys(columns, drawn)})
+        users = pd.DataFrame({"user": [f"u{n}" for n in range(len(drawn))], **dict.fromkeys(columns if len(drawn) else (), drawn)})
         write(place, Written(plan, digest, Sizes(40, len(drawn))))
         trained = (
             {}
             if epochs is None
             else {"train/epochs": epochs, "train/best_epoch": epochs, "train/interrupted": False, "train/underfit": False}
         )
-        means = {"test/ndcg@10": float(drawn.mean())} if "ndcg@10" in columns and len(drawn) else {}
+        means = {f"test/{column}": float(drawn.mean()) for column in columns if len(drawn)}
         measured = {**means, "train/seconds": 2.0, "train/parameters": 7, **trained, **(metrics or {})}
         where = {
             "device": "cpu",

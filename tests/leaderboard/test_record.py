@@ -78,6 +78,8 @@ LOST = {
     "a column": (lambda frame: frame.drop(columns="ndcg@10"), r"it has no column ndcg@10; remove .* and it will be made anew"),
     "all values": (lambda frame: frame.assign(**{"ndcg@10": float("nan")}), r"ndcg@10 is not a number for every user; remove"),
     "one value": (lambda frame: frame.assign(**{"ndcg@10": [1, 0, 1, None]}), r"ndcg@10 is not a number for every user; remove"),
+    "that users are there once": (lambda frame: pd.concat([frame, frame]), r"user 'u0' is there more than once; remove"),
+    "what it means": (lambda frame: frame.assign(**{"ndcg@x": "y"}), r"metrics.json knows nothing of its column ndcg@x; remove"),
     "numbers": (lambda frame: frame.assign(**{"ndcg@10": "high"}), r"ndcg@10 is not a number for every user; remove"),
 }
 
@@ -85,7 +87,7 @@ LOST = {
 @pytest.mark.parametrize("what", LOST)
 def test_users_or_values_that_were_lost_are_damage(make_run, what: str) -> None:
     """Else fewer users, or none, would stand in a table as a result."""
-    path = make_run(values=[1, 0, 1, 0])
+    path = make_run(values=[1, 0, 1, 0], columns=("ndcg@10",))
     assert recorded(path).metrics["test/ndcg@10"] == 0.5
     change, said = LOST[what]
     rewritten(path, change)
@@ -99,6 +101,7 @@ def test_users_or_values_that_were_lost_are_damage(make_run, what: str) -> None:
         ("metrics.json", {}, r"metrics.json is damaged: it lacks train/seconds, train/parameters; remove"),
         ("metrics.json", {"train/seconds": "long", "train/parameters": 1}, r"train/seconds is 'long', and no number; remove"),
         ("metrics.json", {"train/seconds": 1, "train/parameters": [1]}, r"train/parameters is \[1\], and no number; remove"),
+        ("metrics.json", {"train/seconds": None, "train/parameters": 1}, r"train/seconds is None, and no number; remove"),
         ("environment.json", {"threads": "two"}, r"environment.json is damaged: threads is 'two', and no number; remove"),
     ],
 )
@@ -111,7 +114,7 @@ def test_texts_where_numbers_belong_are_damage(make_run, file: str, content: dic
 
 def test_nothing_held_out_is_no_damage(make_run) -> None:
     """``split=none`` measures nobody."""
-    path = make_run(values=[], metrics={"test/ndcg@10": None})
+    path = make_run(values=[])
     assert len(recorded(path).per_user) == 0
 
 

@@ -92,5 +92,7 @@ def test_what_a_search_found_holds_for_its_model_on_its_data(tmp_path: Path) -> 
     found = {(e.data, e.model): chosen(e.overrides).get("model.l2") for e in suite.experiments()}
     assert found == {("a", "popular"): None, ("a", "ease"): "99.5", ("b", "popular"): None, ("b", "ease"): "10"}
     assert {chosen(e.overrides).get("model.l2") for e in suite.experiments(["model.l2=3"]) if e.model == "ease"} == {"3"}
-    assert suite.budget == "Every model was tuned by 7 trials on each data set, by validation alone; popular had nothing to search."
+    assert suite.budget == (
+        "Tuned by 7 trials each, on every data set by itself, by validation alone; with the values of the recipe: popular, ease on b."
+    )
     assert read("quick").budget == "No model was tuned for it: each has the values of its recipe."
