@@ -257,6 +257,8 @@ def _parts(plan: Plan, rows: Interactions) -> tuple[Any, Any, Any]:
 
 def _refuse_mismatch(plan: Plan, examples: Examples, model: Any) -> None:
     wanted, name = plan.examples.name, plan.model.name
+    if getattr(examples, "one_place", False) and plan.objective.options.get("recency", 1.0) < 1:
+        raise ValueError(f"objective.recency weighs the places of a row, and examples={wanted} asks for one place of each; leave it out")
     if not hasattr(model, "causal"):
         raise ValueError(f"model={name} does not say causal: True where a place of a history sees none after it, as in SASRec, else False")
     masked = hasattr(model, "mask_id")

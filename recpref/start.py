@@ -54,8 +54,6 @@ def begin(model: Any, plan: Plan) -> None:
     Raises: ValueError where they do not fit.
     """
     path = Path(plan.start)
-    if hasattr(model, "fit"):
-        raise ValueError(f"start={path}: model={plan.model.name} only counts and starts from nothing; leave start out")
     part: nn.Module = model if complete(path).plan.model.name == plan.model.name else model.base
     try:
         weights = load_file(path / "model.safetensors")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,15 @@ def trainer_for(options: dict[str, Any], stopping: Stopping, loggers: list[Logge
         "enable_checkpointing": False,
     }
     return _trainer(options, ours)
+
+
+@contextmanager
+def said_by_lightning() -> Iterator[None]:
+    """Raises: ValueError with what Lightning has against the options, which it may find in the middle of fitting."""
+    try:
+        yield
+    except MisconfigurationException as error:
+        raise ValueError(f"trainer.*: {' '.join(str(error).split())}") from error
 
 
 def _trainer(options: dict[str, Any], ours: dict[str, Any]) -> pl.Trainer:

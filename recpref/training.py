@@ -23,7 +23,7 @@ from recpref.lazy_rows import clip
 from recpref.optimizer import Optimizer
 from recpref.processes import alone, connect_again, connected, gathered, summed, world
 from recpref.topk import TopK
-from recpref.trainers import processes_of, trainer_for, with_strategy
+from recpref.trainers import processes_of, said_by_lightning, trainer_for, with_strategy
 from recpref.types import PAD, Batch, Objective, Step
 from recpref.workplace import STATE
 
@@ -205,7 +205,7 @@ def train(
         trainer.callbacks.extend(watchers)
         if trainer.world_size > 1:
             connect_again(trainer.strategy.root_device)
-        with graceful_interrupt(trainer) as interrupted, alone() if trainer.world_size == 1 else nullcontext():
+        with said_by_lightning(), graceful_interrupt(trainer) as interrupted, alone() if trainer.world_size == 1 else nullcontext():
             trainer.fit(module, datamodule=data, ckpt_path=state, weights_only=True)
     best = next((callback for callback in trainer.callbacks if isinstance(callback, KeepBest)), None)
     if best is not None and best.weights:

@@ -79,22 +79,41 @@ def _tune_suite(name: str, asked: Asked, pairs: dict[str, str]) -> None:
     from recpref.overrides import chosen
     from recpref.tuned_suites import name_of, searches, with_tuned
 
-    suite, users = read(name), [f"{key}={value}" for key, value in pairs.items()]
+    suite, users, n_trials = read(name), [f"{key}={value}" for key, value in pairs.items()], _count("n_trials", asked.n_trials)
     place = Path(asked.studies).expanduser() / f"suite-{suite.name}"
     wanted, wrong = searches(suite, users, pairs.get("out", "runs"))
     for job in wrong:
         print(f"left out: {job.name}: {job.error}")
-    found = []
+    found, failed = [], 0
     for number, experiment in enumerate(wanted, 1):
         print(f"[{number}/{len(wanted)}] {experiment.data} {experiment.grid} {experiment.model}")
         own = asked._replace(studies=str(place), study=name_of(experiment))
         arguments = [*experiment.overrides, *(f"{key}={value}" for key, value in own._asdict().items() if value is not None)]
-        study = _tune(own, {}, chosen(experiment.overrides), arguments)
-        best = study.best_trial.user_attrs["overrides"]
-        found.append(Tuned(experiment.data, experiment.model, int(asked.n_trials), best, experiment.grid))
+        try:
+            overrides, trials = _found(_tune(own, {}, chosen(experiment.overrides), arguments), n_trials)
+        except ValueError as error:
+            print(f"left out: {experiment.data} {experiment.grid} {experiment.model}: {error}")
+            failed += 1
+            continue
+        found.append(Tuned(experiment.data, experiment.model, trials, overrides, experiment.grid))
+    if not found:
+        raise ValueError(f"no model of the suite {suite.name} could be tuned; nothing is written")
     file = place / f"{suite.name}_tuned.toml"
     file.write_text(with_tuned(file_of(name).read_text(), found))
     print(f"written: {file}\nrun it: {shlex.join(['python', '-m', 'recpref.benchmark', f'suite={file}', *users])}")
+    if failed:
+        raise SystemExit(1)
+
+
+def _found(study: Any, n_trials: int) -> tuple[list[str], int]:
+    """What the best trial says, and of how many. Raises: ValueError for a study of more than were asked for, whose best may be of those."""
+    from recpref.tuning.study import finished
+
+    if (trials := finished(study)) > n_trials:
+        raise ValueError(
+            f"its study holds {trials} trials already, and n_trials={n_trials} is asked for; say n_trials={trials}, or studies=FOLDER"
+        )
+    return study.best_trial.user_attrs["overrides"], n_trials
 
 
 def _tune(asked: Asked, wanted: dict[str, str], pairs: dict[str, str], arguments: list[str]) -> Any:

@@ -352,3 +352,9 @@ def test_truths_are_among_the_legal_choices() -> None:
 )
 def test_trackers_are_a_list(text: str, names: list[str]) -> None:
     assert composition.compose(["model=popular", f"logger={text}"]).logger == names
+
+
+def test_a_model_that_counts_starts_from_nothing() -> None:
+    """Said before it would be trained twice for nothing."""
+    with pytest.raises(ValueError, match="start=self: model=popular only counts and starts from nothing; leave start out"):
+        compose(["model=popular", "start=self"])

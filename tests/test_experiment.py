@@ -493,3 +493,12 @@ def test_what_a_model_from_elsewhere_lacks_is_named(
 def test_a_bare_frame_is_told_what_to_become(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"data is a DataFrame; pass recpref\.Interactions\.from_dataframe"):
         recpref.fit("model=popular", f"out={tmp_path}", data=cycle())  # type: ignore[arg-type]
+
+
+def test_what_would_change_nothing_or_train_nothing_is_refused(data: Interactions, tmp_path: Path) -> None:
+    """Weights of a row's places where one is asked for; a share of the batches that is none of them. One line, and no run."""
+    with pytest.raises(ValueError, match=r"objective\.recency weighs the places of a row, and examples=prefix asks for one place"):
+        recpref.fit("model=sasrec", "examples=prefix", "objective.recency=0.5", f"out={tmp_path}", data=data)
+    with pytest.raises(ValueError, match=r"trainer\.\*: .*limit_train_batches"):
+        recpref.fit("model=sasrec", "trainer.limit_train_batches=0.001", "trainer.max_epochs=1", "logger=csv", f"out={tmp_path}", data=data)
+    assert not list(tmp_path.rglob("metrics.json"))

@@ -53,13 +53,16 @@ def test_only_what_has_something_to_search_is_searched(suite: str) -> None:
 
 def test_names_of_studies_are_folders_and_all_differ() -> None:
     one = Experiment("sas/rec", "ml 100k", "Leave-one-out, 2048 users", 1, ())
-    assert name_of(one) == "ml_100k-Leave_one_out_2048_users-sas_rec"
-    assert name_of(one._replace(grid="")) == "ml_100k-sas_rec"
+    assert name_of(one).startswith("ml_100k-Leave_one_out_2048_users-sas_rec-")
+    assert name_of(one._replace(grid="")).startswith("ml_100k-sas_rec-")
+    like = [one, one._replace(model="sas_rec"), one._replace(model="sas/rec+"), one._replace(data="ml", grid="100k")]
+    assert len({name_of(other) for other in like}) == 4
+    assert name_of(one) == name_of(one._replace(seed=2))
 
 
 def test_the_file_that_is_written_is_the_suite_with_what_was_found(tmp_path: Path, suite: str) -> None:
     """Any text of a label or an override comes back as it was."""
-    odd = 'data.time="when \\ ü"'
+    odd = 'data.time="when \\ ü 😀 \x7f \t"'
     text = with_tuned(Path(suite).read_text(), [Tuned("clicks", "ease", 3, ["model.l2=7.5", odd])])
     (tmp_path / "again.toml").write_text(text)
     again = read(str(tmp_path / "again.toml"))
@@ -93,6 +96,7 @@ def test_a_suite_tuned_and_tuned_again(suite: str, tmp_path: Path, capsys: pytes
 @pytest.mark.parametrize(
     ("more", "says"),
     [
+        ("model.l2=3", "no model of the suite tiny has anything to search that the suite does not say itself"),
         ("study=mine", "study=mine names one study, and a suite has one for each model and data set"),
         ("storage=sqlite:///x.db", "names one study"),
         ("space.model.l2=[1,2]", "space.model.l2: each model of a suite declares its own space"),
@@ -103,3 +107,26 @@ def test_a_suite_tuned_and_tuned_again(suite: str, tmp_path: Path, capsys: pytes
 def test_what_a_suite_cannot_be_told(suite: str, tmp_path: Path, more: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         tune([f"suite={suite}", f"studies={tmp_path}/studies", more])
+
+
+def test_a_model_that_cannot_be_trained_is_left_out_and_the_others_go_on(
+    suite: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its trials all fail, which is said; what was found of the others is written, and the status tells."""
+    text = Path(suite).read_text().replace("[models]", '[models]\nbad = ["model=gru4rec", "loss=bpr", "sampler=catalogue"]')
+    Path(suite).write_text(text)
+    with pytest.raises(SystemExit, match="1"):
+        tune([f"suite={suite}", "n_trials=1", f"studies={tmp_path}/studies", f"out={tmp_path}/runs"])
+    assert "left out: clicks  bad: no trial could be trained: loss=bpr" in capsys.readouterr().out
+    tuned = read(str(tmp_path / "studies" / "suite-tiny" / "tiny_tuned.toml"))
+    assert [one.model for one in tuned.tuned] == ["ease"]
+    assert "with the values of the recipe: bad, popular" in tuned.budget
+
+
+def test_a_budget_that_is_smaller_than_what_was_spent_is_refused(suite: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The best of three is not the best of two."""
+    where = [f"suite={suite}", f"studies={tmp_path}/studies", f"out={tmp_path}/runs"]
+    tune([*where, "n_trials=3"])
+    with pytest.raises(ValueError, match="no model of the suite tiny could be tuned"):
+        tune([*where, "n_trials=2"])
+    assert "its study holds 3 trials already, more than n_trials=2" in capsys.readouterr().out

@@ -95,6 +95,8 @@ def fit(
     known = models(python)
     if model not in known:
         raise ValueError(unknown("RecBole model", model, known))
+    if known[model] == "general" and "MAX_ITEM_LIST_LENGTH" in (config or {}):
+        raise ValueError(f"MAX_ITEM_LIST_LENGTH={max_len}: RecBole's {model} reads no lists of items; leave it out")
     _refuse_options(model, options, python)
     longest = max(int(np.diff(part.history.offsets)[part.users - 1].max()) for part in (split.valid, split.test))
     request = {"model": model, "family": known[model], "epochs": epochs, "seed": seed, "config": options}
@@ -106,8 +108,8 @@ def refuse(model: str, **numbers: int) -> None:
     if model in LACKING:
         raise ValueError(f"RecBole's {model} cannot be run: {LACKING[model]}")
     for name, value in numbers.items():
-        if value < 1:
-            raise ValueError(f"{name}={value} must be at least 1")
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"{name}={value} must be a whole number of at least 1")
 
 
 def _refuse_options(model: str, options: dict[str, Any], python: str | Path) -> None:

@@ -117,11 +117,8 @@ def options(model: str) -> list[str]:
 
     read = re.findall(r"""config\[["'](\w+)["']\]""", inspect.getsource(sys.modules[get_model(model).__module__]))
     config = Config(model=model, dataset="data", config_dict={"train_neg_sample_args": None})
-    said = {*general_arguments, *dataset_arguments, "MODEL_TYPE", "device", "epochs", "eval_args"} - {
-        "gpu_id",
-        "use_gpu",
-        "reproducibility",
-    }
+    ours = {"MODEL_TYPE", "device", "epochs", "eval_args", "metrics", "topk", "valid_metric", "valid_metric_bigger", "eval_step"}
+    said = {*general_arguments, *dataset_arguments, *ours} - {"gpu_id", "use_gpu", "reproducibility"}
     return sorted({*config.internal_config_dict, *training_arguments, *evaluation_arguments, *read} - said)
 
 

@@ -123,9 +123,9 @@ def test_a_python_without_recbole_or_none_at_all(tmp_path) -> None:
 
 @pytest.mark.parametrize(("option", "value"), [("epochs", 0), ("k", -1)])
 def test_numbers_that_are_none(option, value) -> None:
-    with pytest.raises(ValueError, match=f"{option}={value} must be at least 1"):
+    with pytest.raises(ValueError, match=f"{option}={value} must be a whole number of at least 1"):
         fit("Pop", cyclic(), **{option: value})
-    with pytest.raises(ValueError, match="MAX_ITEM_LIST_LENGTH=0 must be at least 1"):
+    with pytest.raises(ValueError, match="MAX_ITEM_LIST_LENGTH=0 must be a whole number of at least 1"):
         fit("Pop", cyclic(), config={"MAX_ITEM_LIST_LENGTH": 0})
 
 

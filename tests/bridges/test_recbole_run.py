@@ -129,7 +129,7 @@ def test_what_was_not_asked_is_refused(run) -> None:
         ("model.algorithm=KSR", "RecBole's KSR cannot be run: it reads a knowledge graph"),
         ("model.algorithm=Popp", "unknown RecBole model 'Popp'; did you mean 'Pop'"),
         ("model.algorithm=popular", "unknown RecBole model 'popular'"),
-        ("model.epochs=0", "model.epochs=0 must be at least 1"),
+        ("model.epochs=0", "model.epochs=0 must be a whole number of at least 1"),
         ("model.config={hiden_size: 3}", "unknown option of RecBole's Pop 'hiden_size'; did you mean 'hidden_size'"),
         ("model.config=3", "model.config=3"),
         ("seed=-1", "seed=-1 must be at least 0"),
