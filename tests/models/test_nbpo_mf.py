@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from recpref.data.interactions import Interactions
-from recpref.models.nbpo_mf import NBPOMF, PUBLISHED, RIDGE, Factors
+from recpref.models.nbpo_mf import NBPOMF, RIDGE, USUAL, Factors
 from recpref.noise import auc
 from recpref.types import History
 
 U, V = 12, 9
 ROWS = pd.DataFrame([(u, (u + 2 * i) % V) for u in range(U) for i in range(3)], columns=["u", "i"])
 DATA = Interactions.from_dataframe(ROWS, user="u", item="i")
-METHODS = tuple(PUBLISHED)
+METHODS = tuple(USUAL)
 TIMES = {"bpo": 4, "bce": 1, "gbce": 1 - 0.75 * (1 - 4 / 8)}  # that a positive counts beside its 4 negatives, of 8 other items
 
 
