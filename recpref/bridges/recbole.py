@@ -103,7 +103,7 @@ def fit(
     return _exchanged({**request, "n_best": k + longest, "max_len": min(max_len, longest)}, split, data, python)
 
 
-def refuse(model: str, **numbers: int) -> None:
+def refuse(model: str, **numbers: Any) -> None:
     """What can be refused without RecBole. Raises: ValueError for a model that cannot run and for numbers below 1."""
     if model in LACKING:
         raise ValueError(f"RecBole's {model} cannot be run: {LACKING[model]}")
