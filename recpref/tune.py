@@ -111,7 +111,7 @@ def _found(study: Any, n_trials: int) -> tuple[list[str], int]:
 
     if (trials := finished(study)) > n_trials:
         raise ValueError(
-            f"its study holds {trials} trials already, and n_trials={n_trials} is asked for; say n_trials={trials}, or studies=FOLDER"
+            f"its study holds {trials} trials already, more than n_trials={n_trials}; say n_trials={trials}, or studies=FOLDER"
         )
     return study.best_trial.user_attrs["overrides"], n_trials
 
