@@ -156,32 +156,38 @@ def rows_of(paths: Iterable[Path], *, labels: dict[str, str] | None = None, want
     paths = list(paths)
     if doubles := twice(paths):
         raise ValueError("; ".join(doubles.values()))
+    return _in_order([row_of(found) for found in _experiments(paths)], labels or {}, wanted or {})
+
+
+def whole_rows(
+    paths: Iterable[Path], *, labels: dict[str, str] | None = None, wanted: Mapping[str, Sequence[int]] | None = None
+) -> tuple[list[Row], list[str]]:
+    """The rows of the experiments that make some, and a line for each run that is there twice and for each that none can be made of."""
+    paths = list(paths)
+    doubles = twice(paths)
+    rows, wrong = [], list(doubles.values())
+    for found in _experiments(path for path in paths if path not in doubles):
+        try:
+            rows.append(row_of(found))
+        except ValueError as error:
+            wrong.append(f"{found[0]}: {error}")
+    return _in_order(rows, labels or {}, wanted or {}), wrong
+
+
+def _experiments(paths: Iterable[Path]) -> list[tuple[Path, ...]]:
+    """The runs that differ in their seed only, together. Raises: ValueError for one that was interrupted."""
     groups: dict[tuple[str, str], list[Path]] = {}
     for path in paths:
         record = recorded_once(path)
         if record.interrupted:
             raise ValueError(f"{path} was interrupted before its end, which is no result; continue it with resume={path}")
         groups.setdefault((record.written.data_digest, _digest(record)), []).append(path)
-    rows = [row_of(tuple(sorted(set(found)))) for found in groups.values()]
-    named = [replace(row, label=(labels or {}).get(row.digest, row.label), missing=_missing(row, wanted or {})) for row in rows]
+    return [tuple(sorted(set(found))) for found in groups.values()]
+
+
+def _in_order(rows: list[Row], labels: dict[str, str], wanted: Mapping[str, Sequence[int]]) -> list[Row]:
+    named = [replace(row, label=labels.get(row.digest, row.label), missing=_missing(row, wanted)) for row in rows]
     return sorted(named, key=lambda row: (row.data, row.data_digest, row.protocol, -row.means.get(row.headline, 0.0), row.label))
-
-
-def whole_rows(
-    paths: Iterable[Path], *, labels: dict[str, str] | None = None, wanted: Mapping[str, Sequence[int]] | None = None
-) -> tuple[list[Row], list[str]]:
-    """The rows of the runs that make some, and a line for each run that is there twice or that none can be made of."""
-    paths = list(paths)
-    doubles = twice(paths)
-    kept, wrong = [], list(doubles.values())
-    for path in paths:
-        try:
-            _ = path in doubles or row_of((path,))
-        except ValueError as error:
-            wrong.append(f"{path}: {error}")
-        else:
-            kept += [] if path in doubles else [path]
-    return rows_of(kept, labels=labels, wanted=wanted), wrong
 
 
 def twice(paths: Iterable[Path]) -> dict[Path, str]:

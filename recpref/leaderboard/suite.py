@@ -75,16 +75,17 @@ class Suite:
         if not self.tuned:
             return "No model was tuned for it: each has the values of its recipe."
         found = {(tuned.data, tuned.grid, tuned.model) for tuned in self.tuned}
-        left = [key for key in self.combinations() if key not in found]
-        kept = f"; with the values of the recipe: {', '.join(_named(left, [*self.combinations()]))}" if left else ""
+        every = [(data, grid.title, model) for data, grid, model in self.combinations()]
+        left = [key for key in every if key not in found]
+        kept = f"; with the values of the recipe: {', '.join(_named(left, every))}" if left else ""
         return f"Tuned by {self.tuned[0].trials} trials each, on every data set by itself, by validation alone{kept}."
 
-    def combinations(self) -> Iterator[tuple[str, str, str]]:
-        """Every data set, grid and model that are run together, by their labels."""
+    def combinations(self) -> Iterator[tuple[str, Grid, str]]:
+        """Every data set, grid and model that are run together, data by data."""
         for data in self.data:
             for grid in self.grids:
                 for model in (grid.models or list(self.models)) if data in (grid.data or self.data) else ():
-                    yield data, grid.title, model
+                    yield data, grid, model
 
     def experiments(self, overrides: Iterable[str] = ()) -> Iterator[Experiment]:
         """Every experiment, data by data, so that a data set is read once; all seeds of a model together.
@@ -98,13 +99,11 @@ class Suite:
             if key in TAKEN:
                 hint = "say seeds=[1,2,3]" if key == "seed" else "write a suite of your own"
                 raise ValueError(f"{key}= is said by the suite {self.name}; {hint}")
-        for data in self.data:
-            for grid in self.grids:
-                for model in (grid.models or list(self.models)) if data in (grid.data or self.data) else ():
-                    found = (tuned.overrides for tuned in self.tuned if (tuned.data, tuned.grid, tuned.model) == (data, grid.title, model))
-                    every = (*self.overrides, *self.data[data], *grid.overrides, *self.models[model], *chain(*found), *users)
-                    own = heeded(every, self.models[model])  # epochs, say, are for the models that have some
-                    yield from (Experiment(model, data, grid.title, seed, (*own, f"seed={seed}")) for seed in self.seeds)
+        for data, grid, model in self.combinations():
+            found = (tuned.overrides for tuned in self.tuned if (tuned.data, tuned.grid, tuned.model) == (data, grid.title, model))
+            every = (*self.overrides, *self.data[data], *grid.overrides, *self.models[model], *chain(*found), *users)
+            own = heeded(every, self.models[model])  # epochs, say, are for the models that have some
+            yield from (Experiment(model, data, grid.title, seed, (*own, f"seed={seed}")) for seed in self.seeds)
 
 
 def _named(some: list[tuple[str, str, str]], every: list[tuple[str, str, str]]) -> list[str]:

@@ -138,7 +138,7 @@ def _check_tuned(suite: Suite, file: Path) -> None:
     """Raises: ValueError for budgets that differ, and for what was tuned twice, is not run, or is said by the suite."""
     if len(budgets := {tuned.trials for tuned in suite.tuned}) > 1 or any(trials < 1 for trials in budgets):
         raise ValueError(f"{file}: models were tuned by {', '.join(map(str, sorted(budgets)))} trials, and a suite gives all the same")
-    run = Counter(suite.combinations())
+    run = Counter((data, grid.title, model) for data, grid, model in suite.combinations())
     tuned = Counter((one.data, one.grid, one.model) for one in suite.tuned)
     for key, times in tuned.items():
         if times > 1 or run[key] != 1:
