@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recpref.data.frames import refuse_twice
+from recpref.data.frames import refuse_twice, without_views
 from recpref.data.ids import plain
 from recpref.data.interactions import Columns, Interactions
 from recpref.data.vocabulary import Vocabulary
@@ -41,7 +41,7 @@ def recommend_batches(run: Recommends, batches: Any, k: int = 10, *, filter_seen
     """The k best items for every user, as ``run.recommend`` finds them: batches of user, item, rank (from 1) and score.
 
     ``batches`` are Arrow record batches, or a table. Columns are called as in training; the time may be left out, and rows are then in
-    order (a warning says so). The type of the users is that of the batches.
+    order (a warning says so). The type of the users is that of the batches (``large_string`` for texts as views).
 
     Raises: ValueError for what are no batches, for a column that is missing, for a user whose rows come again after another user's, and
     as ``run.recommend``.
@@ -125,7 +125,7 @@ def whole_users(batches: Any, user: str) -> Iterator[pa.Table]:
     """The same rows in tables that hold all rows of each of their users. Raises: as ``together``."""
     held: list[pa.Table] = []  # of the user who may go on
     for batch in together(batches, user):
-        table = pa.Table.from_batches([batch])
+        table = without_views(pa.Table.from_batches([batch]))
         last = table[user][-1]
         goes_on = held and held[-1][user][-1].as_py() == last.as_py()
         other = pc.fill_null(pc.not_equal(table[user], last), True)  # what has no user is refused where it is read

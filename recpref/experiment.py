@@ -29,7 +29,7 @@ from recpref.plan import Part, Plan, Sizes, Written, write
 from recpref.plots import training_curve
 from recpref.run import Run
 from recpref.saving import save, save_objective
-from recpref.source import identity, opened
+from recpref.source import identity, opened, seen
 from recpref.start import begin, finished, refuse_start
 from recpref.together import by_all_or_one, made_before, refuse_processes, to_continue
 from recpref.trackers import trackers
@@ -148,7 +148,7 @@ def located(plan: Plan, data: Interactions) -> tuple[Plan, Path]:
     if plan.before is not None:
         _, start = located(plan.before.on(plan.data.name, frame=plan.data.frame), data)
         plan = replace(plan, start=str(start), before=None)
-    return plan, Path(plan.out).expanduser() / data.slug / plan.model.name / f"{plan.digest(identity(plan, data))}-s{plan.seed}"
+    return plan, Path(plan.out).expanduser() / data.slug / plan.model.name / f"{plan.digest(seen(plan, data))}-s{plan.seed}"
 
 
 def _describe(place: Path, plan: Plan, data: Interactions, found: Audit) -> None:

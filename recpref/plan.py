@@ -98,10 +98,11 @@ class Plan:
     def digest(self, data_digest: str) -> str:
         """Eight characters that stand for the experiment on this data, whatever the seed, what the data is called and wherever it is saved.
 
-        A run that was started from stands there by its model and its digest, whatever its seed where that is this one's, too.
+        A run that was started from stands there by its model and its digest, whatever its seed where that is this one's, too. Where a
+        column of ratings was named, the data's digest has what came of it.
         """
         same = {key: value for key, value in self.content.items() if key not in ("seed", "out", "logger", "start")}
-        same |= {"data": self.data.options}
+        same |= {"data": self.data.options | ({"rating": None} if "rating" in self.data.options else {})}
         if self.start != "none":
             same |= {"start": [part.removesuffix(f"-s{self.seed}") for part in Path(self.start).parts[-2:]]}
         text = json.dumps([same, data_digest], sort_keys=True, default=str)

@@ -19,6 +19,12 @@ def opened(part: DataPart) -> Interactions:
     return open_data(part.name, **part.options)
 
 
+def seen(plan: Plan, data: Interactions) -> str:
+    """``identity``, and where the item table is made of a feature of the items, what that says, too: all that an experiment learns from."""
+    column = plan.table.options.get("column") if plan.table is not None else None
+    return identity(plan, data) + (data.digest_with_feature(column) if column else "")
+
+
 def identity(plan: Plan, data: Interactions) -> str:
     """The digest of the data, and of the column that divides it where there is one: what a run was trained and asked on."""
     return data.digest_with(plan.split.options["column"]) if plan.split.name == "given" else data.digest

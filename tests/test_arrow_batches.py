@@ -25,6 +25,8 @@ def test_whole_users_by_hand() -> None:
     assert [table["u"].to_pylist() for table in whole_users(batches, "u")] == [["a", "a"], ["b", "b", "b"], ["c", "c"]]
     assert [table["n"].to_pylist() for table in whole_users(batches, "u")] == [[0, 1], [2, 0, 0], [1, 0]]
     assert list(whole_users(iter([]), "u")) == []
+    views = [pa.record_batch({"u": pa.array(users, pa.string_view())}) for users in ("aab", "bc")]
+    assert [table["u"].to_pylist() for table in whole_users(views, "u")] == [["a", "a"], ["b", "b"], ["c"]]
 
 
 @given(st.lists(st.integers(1, 4), max_size=12), st.lists(st.integers(0, 3), min_size=1, max_size=4))

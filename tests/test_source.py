@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from recpref.composition import compose
-from recpref.source import identity, opened
+from recpref.data.interactions import Interactions
+from recpref.data.vocabulary import Vocabulary
+from recpref.experiment import located
+from recpref.source import identity, opened, seen
 
 COLUMNS = ("data.user=u", "data.item=i", "data.time=none")
 
@@ -36,3 +40,23 @@ def test_what_is_nowhere_to_be_opened() -> None:
         opened(compose(["model=popular"]).data)
     with pytest.raises(ValueError, match="trained on a frame"):
         opened(compose(["model=popular"]).on("frame", frame=True).data)
+
+
+def test_the_feature_that_items_are_made_of_belongs_to_the_experiment_and_not_to_the_data(tmp_path: Path) -> None:
+    """Other codes are another experiment, which stands in the table of the same data; without such a table nobody looks at them."""
+    frame = pd.DataFrame({"user_id": [1, 1, 1, 2, 2, 2], "item_id": [1, 2, 3, 1, 2, 3]})
+    data = Interactions.from_dataframe(frame, user="user_id", item="item_id")
+    coded = [replace(data, items=Vocabulary(data.items.ids, pd.DataFrame({"codes": codes}))) for codes in ([0, 1, 2], [0, 2, 1], [0, 1, 2])]
+    made = compose(["model=sasrec", "table=semantic_ids", "table.n_levels=1", f"out={tmp_path}"])
+    paths = [located(made, each)[1] for each in coded]
+    assert paths[0] == paths[2] != paths[1]
+    assert len({identity(made, each) for each in coded}) == 1
+    plain = compose(["model=sasrec", f"out={tmp_path}"])
+    assert seen(plain, coded[0]) == seen(plain, coded[1]) == data.digest
+
+
+def test_a_column_of_ratings_named_or_guessed_is_one_experiment(tmp_path: Path) -> None:
+    file = tmp_path / "rated.csv"
+    pd.DataFrame({"u": [1, 1, 1, 2, 2, 2], "i": [1, 2, 3, 1, 2, 3], "rating": 5}).to_csv(file, index=False)
+    said = [compose(["model=popular", f"data={file}", *COLUMNS, "data.min_rating=3", *more]) for more in ([], ["data.rating=rating"])]
+    assert len({located(plan, opened(plan.data))[1] for plan in said}) == 1

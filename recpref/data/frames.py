@@ -17,7 +17,13 @@ def arrow_table(df: Any) -> pa.Table:
     """
     table = df if isinstance(df, pa.Table) else _of_pandas(df) if isinstance(df, pd.DataFrame) else _of_arrow(df)
     refuse_twice(table.column_names)
-    return table
+    return without_views(table)
+
+
+def without_views(table: pa.Table) -> pa.Table:
+    """Texts as views, which polars and DuckDB may hand over and Arrow's functions do not take, as texts in one piece."""
+    plain = [field.with_type(pa.large_string()) if field.type == pa.string_view() else field for field in table.schema]
+    return table if plain == list(table.schema) else table.cast(pa.schema(plain))
 
 
 def refuse_twice(names: Iterable[str], where: object = None) -> None:

@@ -149,10 +149,11 @@ class Interactions:
 
     def digest_with(self, column: str) -> str:
         """The digest of the rows and of what a further column says of them; of the rows alone where there is no such column."""
-        if self.extra is None or column not in self.extra:
-            return self.digest
-        texts = list(map(str, self.extra[column].tolist()))
-        return hashlib.sha256(f"{self.digest}\n{len(column)} {column}\n".encode() + "\n".join(texts).encode()).hexdigest()
+        return _with_column(self.digest, self.extra, column)
+
+    def digest_with_feature(self, column: str) -> str:
+        """The digest of the rows and of a feature of the items; of the rows alone where there is no such feature."""
+        return _with_column(self.digest, self.items.features, column)
 
     def noted(self, line: str) -> Interactions:
         """The same data with one more line in its report."""
@@ -194,3 +195,10 @@ class Interactions:
         columns = np.arange(min(longest, length or longest))
         index = stop[:, None] - len(columns) + columns
         return np.where(index >= start[:, None], np.append(values, 0)[np.maximum(index, 0)], 0)
+
+
+def _with_column(digest: str, table: pd.DataFrame | None, column: str) -> str:
+    if table is None or column not in table:
+        return digest
+    texts = list(map(str, table[column].tolist()))
+    return hashlib.sha256(f"{digest}\n{len(column)} {column}\n".encode() + "\n".join(texts).encode()).hexdigest()

@@ -31,7 +31,7 @@ class SemanticIds(Table):
     """``n_levels`` tables of ``n_codes`` rows of width D, and a bias an item where the model has some.
 
     ``column`` holds for every item a list of ``n_levels`` whole numbers from 0 to ``n_codes - 1``, or a text of them (``12 250 3 0``).
-    ``describe`` reads it. What it holds is no part of the digest of an experiment: call the column of other codes something else.
+    ``describe`` reads it.
 
     With one level and codes 0..V - 1 it is a whole table, whose padding is nothing.
 

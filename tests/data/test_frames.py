@@ -32,3 +32,12 @@ def test_interactions_of_such_a_frame_are_refused(named: dict[str, str]) -> None
 def test_mixed_types_name_two_rows() -> None:
     with pytest.raises(ValueError, match=r"row 1 holds 2 \(int\) and row 3 holds 'x' \(str\)"):
         arrow_table(pd.DataFrame({"a": pd.Series([None, 2, None, "x"], dtype=object)}))
+
+
+def test_texts_as_views_are_texts() -> None:
+    """As DuckDB and newer polars hand them over: the same data, ids and times alike."""
+    rows = {"u": ["a", "a", "b"], "i": ["x", "y", "x"], "t": ["2024-01-01", "2024-01-02", "2024-01-03"]}
+    views = pa.table({name: pa.array(values, pa.string_view()) for name, values in rows.items()})
+    named = {"user": "u", "item": "i", "time": "t"}
+    assert Interactions.from_dataframe(views, **named).digest == Interactions.from_dataframe(pa.table(rows), **named).digest
+    assert arrow_table(views).schema.types == [pa.large_string()] * 3
