@@ -16,14 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from recpref.data.interactions import Interactions
+    from recpref.evaluation.external import evaluate
     from recpref.experiment import fit
-    from recpref.external import evaluate
     from recpref.run import Run
 
 __version__ = "0.1.0"
 __all__ = ["Interactions", "Run", "evaluate", "fit", "load"]
 
-_HOMES = {"Interactions": "recpref.data.interactions", "Run": "recpref.run", "evaluate": "recpref.external", "fit": "recpref.experiment"}
+_HOMES = {
+    "Interactions": "recpref.data.interactions",
+    "Run": "recpref.run",
+    "evaluate": "recpref.evaluation.external",
+    "fit": "recpref.experiment",
+}
 
 
 def load(path: str | Path, *, trust: str | None = None) -> Run:

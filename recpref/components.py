@@ -161,7 +161,7 @@ def model_of(plan: Plan, facts: dict[str, Any]) -> Any:
     part = plan.table
     if part is None:
         return model
-    from recpref.item_table import with_tables  # torch takes seconds to import
+    from recpref.layers.item_table import with_tables  # torch takes seconds to import
 
     def made(old: Any) -> Any:
         shape = {"n_items": old.num_embeddings - 1, "d_model": old.embedding_dim, "bias": old.bias is not None}

@@ -15,18 +15,18 @@ from functools import lru_cache
 from typing import Any
 
 from recpref import components
-from recpref.callbacks import Stopping
 from recpref.data.batches import Loader
 from recpref.data.cards import open_data
-from recpref.evaluation import Evaluation
-from recpref.idle import idle
-from recpref.optimizer import Optimizer
+from recpref.evaluation.protocol import Evaluation
 from recpref.overrides import chosen
 from recpref.plan import DataPart, Part, Plan
 from recpref.recipes import DEFAULTS, KINDS, recipe_of, still_meant, wraps
 from recpref.suggest import unknown
-from recpref.trackers import chosen_trackers
-from recpref.trainers import refuse_nothing
+from recpref.training.optimizer import Optimizer
+from recpref.training.stopping import Stopping
+from recpref.training.trackers import chosen_trackers
+from recpref.training.trainers import refuse_nothing
+from recpref.unused_options import idle
 
 PLAIN: dict[str, Any] = {
     "seed": 1,

@@ -14,26 +14,27 @@ import pytorch_lightning as pl
 import torch
 
 from recpref import components, processes
-from recpref.callbacks import Stopping, quiet
 from recpref.composition import chosen, compose
-from recpref.continuation import agree, plan_to_continue
 from recpref.data.audit import Audit, checked
 from recpref.data.batches import Examples, Loader
 from recpref.data.heldout import Heldout, Split
 from recpref.data.interactions import Interactions
-from recpref.datamodule import Data
+from recpref.evaluation.measures import evaluation_of, named, of_test, refuse_sampled, refuse_unasked, report_of
 from recpref.facts import Facts
-from recpref.measures import evaluation_of, named, of_test, refuse_sampled, refuse_unasked, report_of
-from recpref.optimizer import Optimizer
 from recpref.plan import Part, Plan, Sizes, Written, write
 from recpref.plots import training_curve
+from recpref.resuming import agree, plan_to_continue
 from recpref.run import Run
 from recpref.saving import save, save_objective
 from recpref.source import identity, opened, seen
 from recpref.start import begin, finished, refuse_start
 from recpref.together import by_all_or_one, made_before, refuse_processes, to_continue
-from recpref.trackers import trackers
-from recpref.training import Course, Training, train
+from recpref.training.datamodule import Data
+from recpref.training.module import Course, Training, train
+from recpref.training.optimizer import Optimizer
+from recpref.training.stopping import Stopping
+from recpref.training.trackers import trackers
+from recpref.training.trainers import quiet
 from recpref.workplace import STATE, run_at, workplace
 
 

@@ -11,8 +11,8 @@ from recpref import components
 from recpref.composition import OPTIONAL, PLAIN, chosen, fixed_sections, options
 from recpref.data import cards
 from recpref.data.readers import JSON, TEXT
-from recpref.idle import TRAINING
 from recpref.recipes import DEFAULTS, KINDS, base_name, wraps
+from recpref.unused_options import TRAINING
 
 USAGE = """python -m recpref.train model=NAME data=NAME [key=value ...]     train, evaluate, save
 

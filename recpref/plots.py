@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from recpref.callbacks import METRIC
+from recpref.training.stopping import METRIC
 
 
 def training_curve(

@@ -60,7 +60,7 @@ def _recommend(asked: Asked, path: Path, out: Path, columns: dict[str, str]) -> 
     if os.path.isdir(out):  # False, not an error, where nobody may look
         raise ValueError(f"out={out} is a folder; say the file that is to be written")
     refuse_unwritable(out, "FILE")
-    from recpref.approximate import KINDS
+    from recpref.retrieval.approximate import KINDS
 
     k = _number("k", asked.k)
     seen = asked.filter_seen.lower()

@@ -18,15 +18,15 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from recpref import components
-from recpref.approximate import Approximate
 from recpref.data.frames import arrow_table
 from recpref.data.histories import history_of
 from recpref.data.interactions import Columns, Interactions
 from recpref.data.vocabulary import Vocabulary
 from recpref.plan import Plan
+from recpref.retrieval.approximate import Approximate
+from recpref.retrieval.similar import similar
+from recpref.retrieval.topk import TopK
 from recpref.saving import OBJECTIVE, complete
-from recpref.similar import similar
-from recpref.topk import TopK
 from recpref.types import Query
 
 
@@ -162,7 +162,7 @@ class Run:
         no known item gets no rows and is counted, too. ``histories`` names the columns of a frame that has others, and says what
         a frame without times is taken for.
 
-        ``search`` other than ``exact`` looks in an index of faiss, ``breadth`` wide (``recpref.approximate``), and the frame's
+        ``search`` other than ``exact`` looks in an index of faiss, ``breadth`` wide (``recpref.retrieval.approximate``), and the frame's
         ``attrs["found"]`` is the share of the exact lists of its first batch that it found.
 
         Returns: a frame ``user, item, rank, score`` in the order of user ids; rank 1 is best. Users get fewer than ``k``

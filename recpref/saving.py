@@ -13,7 +13,7 @@ from torch import nn
 
 from recpref.data.interactions import Interactions
 from recpref.environment import environment
-from recpref.evaluation import Report
+from recpref.evaluation.protocol import Report
 from recpref.plan import FILE, Written, read
 
 FILES = (

@@ -9,7 +9,7 @@ from recpref import processes
 from recpref.data.batches import Loader
 from recpref.plan import FILE, Plan
 from recpref.start import finished
-from recpref.trainers import processes_of
+from recpref.training.trainers import processes_of
 from recpref.workplace import place_of, state_of
 
 

@@ -46,9 +46,9 @@ def _fit_and_print(overrides: list[str]) -> None:
     overrides = [f"{key}={value}" for key, value in pairs.items()]
 
     from recpref.composition import compose
-    from recpref.continuation import plan_to_continue
     from recpref.data.checkup import unused_split
     from recpref.experiment import located, run_of
+    from recpref.resuming import plan_to_continue
     from recpref.run import Run
     from recpref.source import opened
 
@@ -107,7 +107,7 @@ def _rows(runs: list[Run], columns: list[str]) -> list[list[str]]:
 
 
 def _print_course(run: Run) -> None:
-    from recpref.callbacks import Stopping
+    from recpref.training.stopping import Stopping
 
     how, stopping = run.trained, Stopping(**run.experiment.stopping)
     if how.epochs:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from recpref import console
-from recpref.optimizer import Optimizer
+from recpref.training.optimizer import Optimizer
 
 
 @pytest.fixture

@@ -14,11 +14,12 @@ import torch
 
 import recpref
 from recpref import experiment
-from recpref.callbacks import SaveState, still_rising
 from recpref.data.interactions import Interactions
 from recpref.leaderboard.record import recorded
 from recpref.plan import FILE, read
 from recpref.run import Run
+from recpref.training.callbacks import SaveState
+from recpref.training.stopping import still_rising
 from recpref.workplace import STATE
 
 TINY = (

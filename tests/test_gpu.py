@@ -17,7 +17,7 @@ from recpref.data.examples.next_item import NextItem
 from recpref.data.examples.prefix import Prefix
 from recpref.losses.cross_entropy import CrossEntropy
 from recpref.models.sasrec import SASRec
-from recpref.topk import TopK
+from recpref.retrieval.topk import TopK
 from recpref.types import History, Query
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")]

@@ -8,17 +8,17 @@ import sys
 import pytest
 
 from recpref import components, console
-from recpref.callbacks import Stopping
 from recpref.composition import PLAIN, TRAINER, compose
 from recpref.data import cards
 from recpref.data.batches import Loader
 from recpref.data.readers import SUFFIXES
-from recpref.evaluation import Evaluation
+from recpref.evaluation.protocol import Evaluation
 from recpref.help import overview
-from recpref.optimizer import Optimizer
 from recpref.recipes import KINDS, recipe_of
-from recpref.trackers import KNOWN
 from recpref.train import train
+from recpref.training.optimizer import Optimizer
+from recpref.training.stopping import Stopping
+from recpref.training.trackers import KNOWN
 
 
 def shown(capsys: pytest.CaptureFixture[str], *overrides: str) -> str:

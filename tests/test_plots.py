@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from matplotlib import image
 
-from recpref.callbacks import METRIC
 from recpref.plots import training_curve
+from recpref.training.stopping import METRIC
 
 LOSSES = [{"epoch": float(epoch), "train/loss": 3.0 / epoch} for epoch in range(1, 9)]
 VALIDATIONS = [{"epoch": 4.0, METRIC: 0.1}, {"epoch": 8.0, METRIC: 0.2}]

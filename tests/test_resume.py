@@ -15,7 +15,7 @@ import pytest
 import torch
 
 import recpref
-from recpref import callbacks
+from recpref.training import callbacks
 from recpref.workplace import STATE, place_of
 
 OPTIONS = (

@@ -13,7 +13,7 @@ from torch import nn
 
 from recpref.composition import compose
 from recpref.data.interactions import Interactions
-from recpref.evaluation import Report
+from recpref.evaluation.protocol import Report
 from recpref.plan import FILE, Sizes, Written, write
 from recpref.saving import FILES, OBJECTIVE, complete, save, save_objective
 

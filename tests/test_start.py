@@ -13,12 +13,13 @@ import pytest
 import torch
 
 import recpref
-from recpref import callbacks, components, console, experiment
+from recpref import components, console, experiment
 from recpref.composition import compose
 from recpref.data.interactions import Interactions
 from recpref.run import Run
 from recpref.start import begin, finished, refuse_start
 from recpref.train import train
+from recpref.training import callbacks
 from recpref.workplace import STATE, place_of
 
 SHAPE = ("d_model=8", "n_layers=1", "n_heads=1", "max_len=10")

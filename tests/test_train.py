@@ -18,9 +18,9 @@ import yaml
 
 import recpref
 from recpref import console
-from recpref.callbacks import SaveState
 from recpref.composition import compose
 from recpref.train import train
+from recpref.training.callbacks import SaveState
 from recpref.workplace import place_of
 
 ROOT = Path(recpref.__file__).parents[1]

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import TypeCheckError
 
 from recpref import components, types
-from recpref.topk import TopK
+from recpref.retrieval.topk import TopK
 
 FACTS = {"n_items": 5, "n_users": 3}
 

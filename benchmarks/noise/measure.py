@@ -14,10 +14,10 @@ from recpref.data.heldout import Split
 from recpref.data.histories import history_of
 from recpref.data.interactions import Interactions
 from recpref.data.splits.hidden import Hidden
-from recpref.flips import Flips
+from recpref.label_noise.flips import Flips
+from recpref.label_noise.likelihood import auc, liked
 from recpref.metrics.ndcg import ndcg
-from recpref.noise import auc, liked
-from recpref.topk import TopK
+from recpref.retrieval.topk import TopK
 from recpref.types import Query
 
 K = 20

@@ -17,8 +17,8 @@ from recpref import components
 from recpref.composition import compose
 from recpref.data.cards import load
 from recpref.data.splits.leave_one_out import LeaveOneOut
-from recpref.measures import evaluation_of
-from recpref.topk import TopK
+from recpref.evaluation.measures import evaluation_of
+from recpref.retrieval.topk import TopK
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -23,14 +23,14 @@ from recpref.data.batches import Batches, Loader
 from recpref.data.examples.next_item import NextItem
 from recpref.data.interactions import Interactions
 from recpref.data.vocabulary import Vocabulary
-from recpref.lazy_rows import clip
 from recpref.losses.cross_entropy import CrossEntropy
 from recpref.losses.sampled_softmax import SampledSoftmax
 from recpref.models.sasrec import SASRec
 from recpref.objectives.score import Score
-from recpref.optimizer import Optimizer
 from recpref.samplers.catalogue import Catalogue
 from recpref.samplers.uniform import Uniform
+from recpref.training.lazy_adam import clip
+from recpref.training.optimizer import Optimizer
 from recpref.types import Batch, History, Step
 
 USERS = (1_000, 2_000, 4_000)

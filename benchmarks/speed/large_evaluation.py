@@ -1,6 +1,6 @@
 """Ranking 100,000 items for 100,000 users: python benchmarks/speed/large_evaluation.py [users=100000] [items=100000] [rounds=3]
 
-Side by side, batch by batch in turn, so that whatever else the machine does strikes both: `recpref.evaluation` (excludes what was
+Side by side, batch by batch in turn, so that whatever else the machine does strikes both: `recpref.evaluation.protocol` (excludes what was
 seen, breaks ties, keeps metrics) and the bare arithmetic of the same batches, one `torch.addmm` and one `torch.topk` of 20. The model
 is a SASRec of width 64 with random weights; its states are taken by both alike, with the reading of histories in front, and once
 beforehand ("ranking alone"). Bars: 1.3 times, 4 GB.
@@ -19,11 +19,11 @@ import torch
 
 from recpref.data.interactions import Interactions
 from recpref.data.splits.leave_one_out import LeaveOneOut
-from recpref.evaluation import Evaluation, Question
+from recpref.evaluation.protocol import Evaluation, Question
 from recpref.metrics.hr import hr
 from recpref.metrics.ndcg import ndcg
 from recpref.models.sasrec import SASRec
-from recpref.topk import TopK
+from recpref.retrieval.topk import TopK
 from recpref.types import History
 
 LENGTH = 10  # rows a user

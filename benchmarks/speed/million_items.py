@@ -43,7 +43,7 @@ def steps(way: str, n_items: int, n_steps: int) -> Iterator[tuple[float, float]]
     from recpref import components
     from recpref.models.sasrec import SASRec
     from recpref.objectives.score import Score
-    from recpref.optimizer import Optimizer
+    from recpref.training.optimizer import Optimizer
     from recpref.types import Batch, History, Step
 
     torch.manual_seed(0)

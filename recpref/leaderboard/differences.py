@@ -10,9 +10,9 @@ from typing import Any
 from recpref import components
 from recpref.composition import BASE, OPTIONAL, SELF, compose
 from recpref.data import cards
-from recpref.idle import idle
 from recpref.plan import Part, Plan
 from recpref.recipes import DEFAULTS
+from recpref.unused_options import idle
 
 LIMITS = ("max_steps", "max_time", "limit_train_batches", "overfit_batches", "fast_dev_run")  # of the trainer; unset by default
 OF_SOME = ("base", *OPTIONAL)  # components that not every plan has

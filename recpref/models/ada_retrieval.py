@@ -2,13 +2,13 @@
 
 Source: Li et al., "Ada-Retrieval: an adaptive multi-round retrieval paradigm for sequential recommendations" (AAAI 2024), and
 the authors' code. Round r adapts the items of the history by the lists of rounds 1 to r - 1 and the user by the vectors of those
-rounds (see ``recpref.adapters``); round 1 is the model itself. Divergences, each on purpose and each an option where it changes
+rounds (see ``recpref.layers.adapters``); round 1 is the model itself. Divergences, each on purpose and each an option where it changes
 numbers:
 
 * lists hold nothing of the history (``exclude_history``): what is recommended does not either. The authors' lists may hold it;
 * padding keeps the vector that it has in round 1 (``mask_padding``). Theirs becomes ``LN(mean of the lists)``, which reaches every
   backbone that does not mask padding itself;
-* adapted vectors keep the length of what they replace (``keep_scale``, see ``recpref.adapters``);
+* adapted vectors keep the length of what they replace (``keep_scale``, see ``recpref.layers.adapters``);
 * lists are chosen without gradients, which ids do not carry, and each is filtered and read once, not in every later round.
 """
 
@@ -21,8 +21,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from recpref.adapters import ItemAdapter, ListFilter, UserAdapter
-from recpref.layers import encoded_at, last_column, positive
+from recpref.layers.adapters import ItemAdapter, ListFilter, UserAdapter
+from recpref.layers.reading import encoded_at, last_column
+from recpref.layers.transformer import positive
 from recpref.types import PAD, History, Reader, Scorer
 
 __all__ = ["AdaRetrieval"]

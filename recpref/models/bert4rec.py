@@ -17,7 +17,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recpref.layers import LN_EPS, Dropout, Positions, TransformerLayer, attention_mask, initialise, last_state, newest, positive
+from recpref.layers.dropout import Dropout
+from recpref.layers.reading import last_state, newest
+from recpref.layers.transformer import LN_EPS, Positions, TransformerLayer, attention_mask, initialise, positive
 from recpref.types import PAD, History
 
 __all__ = ["BERT4Rec"]

@@ -12,9 +12,11 @@ from typing import Literal
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from recpref.item_table import ItemTable
-from recpref.layers import Dropout, Positions, attention_mask, initialise, last_state, positive, shortened
-from recpref.ligr import LiGRLayer
+from recpref.layers.dropout import Dropout
+from recpref.layers.item_table import ItemTable
+from recpref.layers.ligr import LiGRLayer
+from recpref.layers.reading import last_state, shortened
+from recpref.layers.transformer import Positions, attention_mask, initialise, positive
 from recpref.types import History
 
 __all__ = ["ESASRec"]

@@ -17,8 +17,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from recpref.item_table import ItemTable
-from recpref.layers import Dropout, initialise, last_state, positive, shortened
+from recpref.layers.dropout import Dropout
+from recpref.layers.item_table import ItemTable
+from recpref.layers.reading import last_state, shortened
+from recpref.layers.transformer import initialise, positive
 from recpref.types import PAD, History
 
 __all__ = ["GRU4Rec"]

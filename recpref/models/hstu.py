@@ -20,8 +20,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recpref.item_table import ItemTable
-from recpref.layers import LN_EPS, Dropout, Positions, attention_mask, initialise, last_state, positive, shortened
+from recpref.layers.dropout import Dropout
+from recpref.layers.item_table import ItemTable
+from recpref.layers.reading import last_state, shortened
+from recpref.layers.transformer import LN_EPS, Positions, attention_mask, initialise, positive
 from recpref.types import History
 
 __all__ = ["HSTU"]

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from recpref.data.interactions import Interactions
-from recpref.sparse import SparseRows
+from recpref.layers.sparse_rows import SparseRows
 from recpref.types import PAD, History
 
 __all__ = ["Markov"]

@@ -3,8 +3,9 @@
 Source: Yu and Qin, "Sampler design for implicit feedback data by noisy-label robust learning" (SIGIR 2020), and the authors' code: plain
 gradient descent on sums over 5,000 consecutive positives in the order of users, four uniform negatives for each, a positive
 counted once with each of its negatives, decay of all rows once a batch, the rate times 0.99 an epoch, 200 epochs. ``score = U_u . V_i``,
-``flip = P_u . Q_i``. The methods: BPR and BPO (no flips), NBPO, and its variants NBPO-s and NBPO-o (see ``recpref.noise``). Beside
-them BCE, in which a positive counts once, and gBCE (``recpref.losses.gbce``, t = 0.75), with the same negatives: the paper has neither.
+``flip = P_u . Q_i``. The methods: BPR and BPO (no flips), NBPO, and its variants NBPO-s and NBPO-o (see
+``recpref.label_noise.likelihood``). Beside them BCE, in which a positive counts once, and gBCE (``recpref.losses.gbce``, t = 0.75), with
+the same negatives: the paper has neither.
 
 Divergences: sigmoids are not cut at +-10; whoever is no training user is folded in by least squares.
 """
@@ -23,9 +24,9 @@ from torch.nn import functional as F
 
 from recpref.consumed import consumed, distinct
 from recpref.data.interactions import Interactions
+from recpref.label_noise.likelihood import logit, observed, unobserved
 from recpref.losses.gbce import GBCE
 from recpref.negatives import Histories
-from recpref.noise import logit, observed, unobserved
 from recpref.types import PAD, History
 
 __all__ = ["NBPOMF"]

@@ -13,8 +13,10 @@ from typing import Literal
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from recpref.item_table import ItemTable
-from recpref.layers import LN_EPS, Dropout, Positions, TransformerLayer, attention_mask, initialise, last_state, positive, shortened
+from recpref.layers.dropout import Dropout
+from recpref.layers.item_table import ItemTable
+from recpref.layers.reading import last_state, shortened
+from recpref.layers.transformer import LN_EPS, Positions, TransformerLayer, attention_mask, initialise, positive
 from recpref.types import History
 
 __all__ = ["SASRec"]

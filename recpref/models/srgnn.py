@@ -15,8 +15,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recpref.item_table import ItemTable
-from recpref.layers import Dropout, last_state, positive, shortened
+from recpref.layers.dropout import Dropout
+from recpref.layers.item_table import ItemTable
+from recpref.layers.reading import last_state, shortened
+from recpref.layers.transformer import positive
 from recpref.types import PAD, History
 
 __all__ = ["SRGNN"]

@@ -2,7 +2,7 @@
 
 Source: Yu and Qin, "Sampler design for implicit feedback data by noisy-label robust learning" (SIGIR 2020), carried from matrix
 factorisation to any model: scores are the model's, at the positions that carry loss, and the flip probability comes from a small head
-(``recpref.flips``) that reads the encoder without moving it. A positive weighs as much as all its negatives together, as there.
+(``recpref.label_noise.flips``) that reads the encoder without moving it. A positive weighs as much as all its negatives together, as there.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from recpref.data.interactions import Interactions
-from recpref.flips import Flips
+from recpref.label_noise.flips import Flips
+from recpref.label_noise.likelihood import Likelihood, auc, observed, unobserved
 from recpref.negatives import positives
-from recpref.noise import Likelihood, auc, observed, unobserved
 from recpref.objectives.score import Source, candidate_scores, encodings
 from recpref.samplers.catalogue import Catalogue
 from recpref.types import PAD, Batch, Candidates, Group, Sampler, Scorer, Step
@@ -30,9 +30,10 @@ class NBPO(nn.Module):
     """``observed(positive) + mean_j unobserved(negative_j)``, with flip probabilities from the parts named in ``by``.
 
     Without parts the flip probability is the constant ``prior``: the control that every learned one has to beat (``prior=0`` is BPO).
-    ``likelihood`` is one of the paper's three or ours (``recpref.noise``); the paper's own, ``nbpo``, hardly moves the head. The defaults
-    found hidden positives best in ``benchmarks/noise``, whoever hid them. The head holds still at the prior for ``warmup_epochs``, then
-    learns at ``flip_lr`` times the rate, drawn towards the prior by ``pull`` times the mean squared distance of its logits.
+    ``likelihood`` is one of the paper's three or ours (``recpref.label_noise.likelihood``); the paper's own, ``nbpo``, hardly moves the
+    head. The defaults found hidden positives best in ``benchmarks/noise``, whoever hid them. The head holds still at the
+    prior for ``warmup_epochs``, then learns at ``flip_lr`` times the rate, drawn towards the prior by ``pull`` times the mean squared
+    distance of its logits.
 
     Logs: mean and deviation of the flip probability of negatives, and the chance that a negative's exceeds a positive's.
 

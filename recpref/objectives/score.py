@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from recpref.layers import encoded_at
+from recpref.layers.reading import encoded_at
 from recpref.losses import sampler_needed
 from recpref.samplers.catalogue import Catalogue
 from recpref.types import PAD, Batch, Candidates, History, Loss, Sampler, Scorer, Step

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 
-from recpref.callbacks import Stopping
 from recpref.composition import compose
 from recpref.data.interactions import Interactions
+from recpref.evaluation.measures import evaluation_of
 from recpref.experiment import validated
-from recpref.measures import evaluation_of
+from recpref.training.stopping import Stopping
 from recpref.tuning.space import Among, Dimension, overrides
 
 

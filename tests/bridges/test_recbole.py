@@ -23,9 +23,9 @@ from recpref.data.heldout import Split
 from recpref.data.interactions import Interactions
 from recpref.data.splits.leave_one_out import LeaveOneOut
 from recpref.data.splits.none import Nothing
-from recpref.evaluation import Evaluation
+from recpref.evaluation.protocol import Evaluation
 from recpref.models.popular import Popular
-from recpref.topk import TopK
+from recpref.retrieval.topk import TopK
 
 
 def text(folder: Path, name: str) -> list[str]:

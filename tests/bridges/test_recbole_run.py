@@ -21,13 +21,13 @@ from recpref.bridges import recbole
 from recpref.bridges.answers import Answers
 from recpref.composition import compose
 from recpref.data.splits.leave_one_out import LeaveOneOut
-from recpref.evaluation import Evaluation
+from recpref.evaluation.protocol import Evaluation
 from recpref.experiment import located, validated
 from recpref.leaderboard.differences import command
 from recpref.leaderboard.rows import rows_of
 from recpref.models.recbole import RecBole, fingerprint
+from recpref.retrieval.topk import TopK
 from recpref.run import Run
-from recpref.topk import TopK
 from recpref.types import History, Query
 
 POP = ("model=recbole", "model.algorithm=Pop", "model.epochs=3")

@@ -12,7 +12,7 @@ import torch
 import recpref
 from recpref import components
 from recpref.objectives.score import encoded
-from recpref.topk import TopK
+from recpref.retrieval.topk import TopK
 from recpref.types import Catalogue, History, Query, Retriever, Scorer
 
 V = 20

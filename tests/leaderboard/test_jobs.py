@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 import recpref
-from recpref.callbacks import SaveState
 from recpref.experiment import run_of
 from recpref.leaderboard.jobs import Job, jobs, looked_at
 from recpref.leaderboard.pool import _train as train_job
 from recpref.leaderboard.suite import Experiment, Suite
 from recpref.plan import Plan
 from recpref.source import opened
+from recpref.training.callbacks import SaveState
 from recpref.workplace import STATE, place_of
 
 

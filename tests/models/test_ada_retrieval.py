@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from recpref import components
-from recpref.layers import encoded_at, last_column
+from recpref.layers.reading import encoded_at, last_column
 from recpref.losses.bce import BCE
 from recpref.losses.cross_entropy import CrossEntropy
 from recpref.models.ada_retrieval import AdaRetrieval
@@ -18,8 +18,8 @@ from recpref.models.popular import Popular
 from recpref.models.sasrec import SASRec
 from recpref.models.srgnn import SRGNN, graph_of, node_means
 from recpref.objectives.score import Score, encoded
+from recpref.retrieval.topk import TopK
 from recpref.samplers.catalogue import Catalogue
-from recpref.topk import TopK
 from recpref.types import PAD, Batch, Candidates, History, MultiRound, Query, Scorer, Step
 
 V = 24

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from recpref.data.examples.cloze import Cloze
 from recpref.data.randomness import Draw
 from recpref.models.bert4rec import BERT4Rec
-from recpref.topk import TopK
+from recpref.retrieval.topk import TopK
 from recpref.types import History, Query
 
 V = 30

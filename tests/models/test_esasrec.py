@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from recpref.composition import compose
-from recpref.ligr import LiGRLayer
+from recpref.layers.ligr import LiGRLayer
 from recpref.models.esasrec import ESASRec
 from recpref.types import History
 

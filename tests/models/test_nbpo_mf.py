@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from recpref.data.interactions import Interactions
+from recpref.label_noise.likelihood import auc
 from recpref.models.nbpo_mf import NBPOMF, RIDGE, USUAL, Factors
-from recpref.noise import auc
 from recpref.types import History
 
 U, V = 12, 9

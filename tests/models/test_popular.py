@@ -8,7 +8,7 @@ import torch
 
 from recpref.data.interactions import Interactions
 from recpref.models.popular import DAY, Popular
-from recpref.topk import TopK
+from recpref.retrieval.topk import TopK
 from recpref.types import History, Query
 
 

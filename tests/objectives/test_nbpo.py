@@ -8,13 +8,13 @@ import torch
 
 import recpref
 from recpref import components
+from recpref.label_noise.likelihood import logit, observed, unobserved
 from recpref.losses.bpo import BPO
-from recpref.noise import logit, observed, unobserved
 from recpref.objectives.nbpo import NBPO
 from recpref.objectives.score import Score, Source, candidate_scores, encoded
-from recpref.optimizer import Optimizer
 from recpref.samplers.catalogue import Catalogue
 from recpref.samplers.uniform import Uniform
+from recpref.training.optimizer import Optimizer
 from recpref.types import Batch, Candidates, History, Step
 
 V, U, D = 9, 6, 8

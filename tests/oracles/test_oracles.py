@@ -16,7 +16,7 @@ import torch
 
 from recpref.composition import compose
 from recpref.data.interactions import Interactions
-from recpref.measures import evaluation_of
+from recpref.evaluation.measures import evaluation_of
 from recpref.models.ease import EASE
 from recpref.models.itemknn import ItemKNN
 from recpref.types import History

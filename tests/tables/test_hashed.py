@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from recpref.item_table import ItemTable
+from recpref.layers.item_table import ItemTable
 from recpref.tables.hashed import Hashed
 
 

@@ -11,7 +11,7 @@ import torch
 import recpref
 from recpref import components
 from recpref.composition import compose
-from recpref.item_table import ItemTable
+from recpref.layers.item_table import ItemTable
 from recpref.objectives.score import Source
 from recpref.tables.quotient_remainder import QuotientRemainder
 

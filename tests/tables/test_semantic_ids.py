@@ -13,7 +13,7 @@ import torch
 import recpref
 from recpref.data.interactions import Interactions
 from recpref.data.vocabulary import Vocabulary
-from recpref.item_table import ItemTable
+from recpref.layers.item_table import ItemTable
 from recpref.tables.semantic_ids import SemanticIds
 
 

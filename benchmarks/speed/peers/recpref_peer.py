@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 from answer import answered, measured
 
 import recpref
-from recpref import trainers
+from recpref.training import trainers
 from recpref.types import PAD
 
 OPTIONS = {

@@ -1,0 +1,252 @@
+"""The one LightningModule: every model and every objective trains here."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers import Logger
+from torch import Tensor, nn
+
+from recpref.data.randomness import seed_of
+from recpref.evaluation.protocol import Evaluation, Question
+from recpref.processes import alone, connect_again, connected, gathered, summed, world
+from recpref.retrieval.topk import TopK
+from recpref.training.callbacks import KeepBest
+from recpref.training.datamodule import Data
+from recpref.training.interruption import graceful_interrupt
+from recpref.training.lazy_adam import clip
+from recpref.training.optimizer import Optimizer
+from recpref.training.stopping import Stopping, still_rising
+from recpref.training.trainers import processes_of, quiet, said_by_lightning, trainer_for, with_strategy
+from recpref.types import PAD, Batch, Objective, Step
+from recpref.workplace import STATE
+
+
+class Training(pl.LightningModule):
+    """Divides the objective's summed loss by its count, and ranks the whole catalogue to validate.
+
+    Randomness is a function of (seed, epoch, batch): dropout and samplers are seeded anew for each batch, so a resumed run
+    repeats an uninterrupted one exactly. Of several processes each has its own, the first that of one alone.
+
+    Sums and counts are those of all processes. Each ranks whole batches of the validation users, so that the numbers are those of one.
+    """
+
+    def __init__(
+        self, model: Any, objective: Objective, optimizer: Optimizer, evaluation: Evaluation, *, seed: int, horizon: int | None = None
+    ):
+        super().__init__()
+        self.model, self.optimizer_of, self.evaluation, self.seed = model, optimizer, evaluation, seed
+        self.horizon = horizon
+        self.average = optimizer.averaged(model)
+        if isinstance(objective, nn.Module):
+            self.objective = objective  # its parameters train, too
+        else:
+            self.__dict__["objective"] = objective
+        optimizer.mark(self)
+        self.losses: list[dict[str, float]] = []
+        self.logged: list[str] = []
+        self.validations: list[dict[str, float]] = []
+        self.began, self.before = time.perf_counter(), 0.0
+        self.hits: list[Tensor] = []
+        self.relevant: list[Tensor] = []
+        self.places: list[Tensor] = []
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        seed = seed_of(self.seed, self.current_epoch, index, self.global_rank)
+        _seed(seed, batch.targets.device)
+        step = Step(self.current_epoch, self.global_step, torch.Generator(batch.targets.device).manual_seed(seed))
+        total, count, logs = self.objective(self.model, batch, step)
+        if connected():
+            loss, shown, count, logs = _of_all(total * 0 if batch.idle else total, 0 if batch.idle else int(count), logs)
+        else:
+            shown = loss = total / count.clamp(min=1)
+        if not bool(torch.isfinite(shown)):
+            raise FloatingPointError(f"the loss became {shown.item()} at step {self.global_step}; try a smaller optimizer.lr")
+        self.log("train/loss", shown, on_step=False, on_epoch=True, prog_bar=True, batch_size=int(count))
+        self.logged = [f"train/{name}" for name in logs]
+        self.log_dict({f"train/{name}": value for name, value in logs.items()}, on_step=False, on_epoch=True, batch_size=int(count))
+        return loss
+
+    def optimizer_step(self, *arguments: Any, **named: Any) -> None:
+        super().optimizer_step(*arguments, **named)
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+
+    def configure_gradient_clipping(
+        self, optimizer: torch.optim.Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Lightning's own, but for gradients of rows, which it cannot clip."""
+        if self.optimizer_of.sparse and gradient_clip_val:
+            clip(self, gradient_clip_val, gradient_clip_algorithm)
+        else:
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
+    @property
+    def learned(self) -> Any:
+        """The model to use: the average of the weights where there is one."""
+        return self.model if self.average is None else self.average.module
+
+    def on_train_epoch_end(self) -> None:
+        shown = {name: float(self.trainer.callback_metrics[name]) for name in ("train/loss", *self.logged)}
+        self.losses.append({"epoch": self.current_epoch + 1.0, **shown})
+
+    def on_validation_epoch_start(self) -> None:
+        self.hits, self.relevant, self.places = [], [], []
+        self.topk = TopK(self.learned, seed=self.seed)
+
+    def validation_step(self, asked: Question, index: int) -> None:
+        if len(asked.targets):
+            ranking = self.topk.recommend(asked.query, max(self.evaluation.ks))
+            self.hits.append(self.evaluation.hits(ranking, asked.targets))
+        else:  # it is other processes' turn
+            self.hits.append(asked.targets.new_zeros(0, max(self.evaluation.ks), dtype=torch.bool))
+        self.relevant.append((asked.targets != PAD).sum(1))
+        turn = index * self.trainer.world_size + self.global_rank
+        self.places.append(turn * self.evaluation.batch_size + torch.arange(len(asked.targets), device=asked.targets.device))
+
+    def on_validation_epoch_end(self) -> None:
+        if self.trainer.sanity_checking:
+            return  # what has not been trained is no result
+        order = gathered(torch.cat(self.places)).argsort()
+        hits, relevant = (gathered(torch.cat(part))[order] for part in (self.hits, self.relevant))
+        values = self.evaluation.measure(hits, relevant)
+        means = {f"valid/{name}": value.mean().float() for name, value in values.items()}
+        chooses = f"valid/ndcg@{max(self.evaluation.ks)}"
+        self.log_dict({name: mean for name, mean in means.items() if name != chooses})
+        self.log(chooses, means[chooses], prog_bar=True)
+        self.validations.append({"epoch": self.current_epoch + 1.0, **{name: float(mean) for name, mean in means.items()}})
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint.update(losses=self.losses, validations=self.validations, seconds=self.before + time.perf_counter() - self.began)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.losses, self.validations = checkpoint["losses"], checkpoint["validations"]
+        self.before = checkpoint.get("seconds", 0.0)
+
+    def configure_optimizers(self) -> Any:
+        steps = self.trainer.estimated_stepping_batches
+        if self.horizon is not None:  # a refit keeps the schedule it was chosen under
+            an_epoch = math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
+            steps = math.inf if self.horizon < 0 else an_epoch * self.horizon
+            steps = steps if self.trainer.max_steps < 0 else min(steps, self.trainer.max_steps)
+        trained = nn.ModuleList([self.model, *([self.objective] if isinstance(self.objective, nn.Module) else [])])
+        optimizer, schedule = self.optimizer_of(trained, steps, fused="mixed" not in str(self.trainer.precision))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _seed(seed: int, device: torch.device) -> None:
+    """Seeds the generators that training draws from. ``torch.manual_seed`` asks every kind of device that might exist: a millisecond."""
+    torch.default_generator.manual_seed(seed)
+    if device.type != "cpu":
+        getattr(torch, device.type).manual_seed(seed)
+
+
+def _of_all(total: Tensor, count: int, logs: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor, dict[str, float]]:
+    """What to descend here, so that the mean of all processes' gradients is that of the sum of losses over the sum of counts; that
+    quotient; the sum of counts; and the logs' means over all that was counted."""
+    names = sorted(logs)
+    loss, counted, *sums = summed([float(total.detach()), float(count), *(float(logs[name]) * count for name in names)])
+    n = max(1.0, counted)
+    shown = total.new_tensor(loss / n)
+    return total * (world() / n), shown, torch.tensor(int(counted)), {name: value / n for name, value in zip(names, sums, strict=True)}
+
+
+class Course(NamedTuple):
+    """How training went. ``losses`` and ``validations`` have a row an epoch they were taken at.
+
+    ``before``: seconds of training before it was interrupted and continued, up to the state that was saved. ``said``: what a
+    model that trains itself wants among the metrics.
+    """
+
+    epochs: int = 0
+    best_epoch: int = 0
+    interrupted: bool = False
+    underfit: bool = False
+    losses: list[dict[str, float]] = []  # noqa: RUF012
+    validations: list[dict[str, float]] = []  # noqa: RUF012
+    before: float = 0.0
+    said: dict[str, Any] = {}  # noqa: RUF012
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What belongs among the metrics of a run, with what the objective logged in the epoch that was kept; nothing where there was no
+        training by epochs of ours but for what the model said."""
+        if not self.epochs:
+            return self.said
+        kept = next((row for row in self.losses if row["epoch"] == self.best_epoch), {})
+        logged = {name: value for name, value in kept.items() if name not in ("epoch", "train/loss")}
+        return {**{f"train/{name}": getattr(self, name) for name in ("epochs", "best_epoch", "interrupted", "underfit")}, **logged}
+
+
+def train(
+    module: Training,
+    data: Data,
+    stopping: Stopping,
+    options: dict[str, Any],
+    loggers: list[Logger],
+    place: Path,
+    watchers: Sequence[pl.Callback] = (),
+) -> Course:
+    """Trains, from the saved state in ``place`` if there is one, and leaves the model with its best weights.
+
+    The best are those of the best validation; without validation, the last. ``watchers`` are told of training as Lightning's callbacks are.
+    """
+    state = _readable(place / STATE)
+    if processes_of(options) > 1:
+        options = with_strategy(options, resting=bool(resting(module, data.batches.one())))
+    with quiet():
+        trainer = trainer_for(options, stopping, loggers, place, validated=len(data.valid.targets) > 0)
+        trainer.callbacks.extend(watchers)
+        if trainer.world_size > 1:
+            connect_again(trainer.strategy.root_device)
+        with said_by_lightning(), graceful_interrupt(trainer) as interrupted, alone() if trainer.world_size == 1 else nullcontext():
+            trainer.fit(module, datamodule=data, ckpt_path=state, weights_only=True)
+    best = next((callback for callback in trainer.callbacks if isinstance(callback, KeepBest)), None)
+    if best is not None and best.weights:
+        module.load_state_dict(best.weights)
+    module.model.load_state_dict(module.learned.state_dict())
+    early = trainer.early_stopping_callback
+    ran_out = not interrupted.is_set() and not (early and early.stopped_epoch)
+    return Course(
+        epochs=trainer.current_epoch,
+        best_epoch=best.epoch if best is not None and best.weights else trainer.current_epoch,
+        interrupted=interrupted.is_set(),
+        underfit=ran_out and best is not None and still_rising([row[stopping.metric] for row in module.validations]),
+        losses=module.losses,
+        validations=module.validations,
+        before=module.before,
+    )
+
+
+def resting(module: Training, batch: Batch) -> list[str]:
+    """The names of the parameters that get no gradient from a batch in the first epoch. Leaves everything as it was."""
+    parts = nn.ModuleList([part for part in (module.model, module.objective) if isinstance(part, nn.Module)])
+    modes = {part: part.training for part in parts.modules()}
+    parts.eval()  # in training, models remember what they have seen
+    with torch.random.fork_rng(devices=[]), alone():
+        total, _, _ = module.objective(module.model, batch, Step(0, 0, torch.Generator().manual_seed(0)))
+        total.backward()
+    found = [name for name, parameter in parts.named_parameters() if parameter.requires_grad and parameter.grad is None]
+    parts.zero_grad(set_to_none=True)
+    for part, mode in modes.items():
+        part.training = mode
+    return found
+
+
+def _readable(state: Path) -> Path | None:
+    """The saved state, if there is one. Raises: ValueError where it is damaged."""
+    if not state.is_file():
+        return None
+    try:
+        torch.load(state, weights_only=True, map_location="cpu")
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise ValueError(f"{state} cannot be read ({type(error).__name__}); remove {state.parent} and start anew") from error
+    return state
