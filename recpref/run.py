@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -221,7 +221,7 @@ class Run:
                 stacklevel=3,
             )
         kept = data.where(~unknown)
-        return Interactions(kept.user, number[~unknown], kept.time, kept.clock, None, kept.users, self.items, kept.name)
+        return replace(kept, item=number[~unknown], extra=None, items=self.items)
 
 
 def _frame(items: np.ndarray, scores: np.ndarray, users: np.ndarray, vocabulary: Vocabulary) -> pd.DataFrame:

@@ -21,6 +21,7 @@ from recpref.data.asked import Asked
 from recpref.data.frames import refuse_twice
 from recpref.data.interactions import Interactions
 from recpref.data.separated import beginning, parsed
+from recpref.data.times import BILLION
 from recpref.data.vocabulary import Vocabulary
 
 KINDS = {"token": pa.string(), "token_seq": pa.string(), "float": pa.float64(), "float_seq": pa.string()}
@@ -60,7 +61,8 @@ def write_atomic(data: Interactions, folder: str | Path, name: str) -> list[Path
         {"user_id:token": _ids(data.users, "user")[data.user - 1], "item_id:token": _ids(data.items, "item")[data.item - 1]}
     )
     if data.time is not None:
-        frame["timestamp:float" if data.clock == "seconds" else "order:float"] = data.time
+        fraction = 0 if data.fraction is None else data.fraction / BILLION
+        frame["timestamp:float" if data.clock == "seconds" else "order:float"] = data.time + fraction
     tables = {".inter": frame if data.extra is None else pd.concat([frame, _typed(data.extra)], axis=1)}
     for suffix, what, vocabulary in ((".item", "item", data.items), (".user", "user", data.users)):
         if vocabulary.features is not None:

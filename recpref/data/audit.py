@@ -169,9 +169,12 @@ def _borders(known: Interactions, targets: Interactions) -> tuple[np.ndarray | N
     if known.time is None or targets.time is None:
         return None, None
     both = (np.diff(known.offsets) > 0) & (np.diff(targets.offsets) > 0)
-    newest = known.time[known.offsets[1:][both] - 1]
-    oldest = targets.time[targets.offsets[:-1][both]]
-    return newest == oldest, newest > oldest
+    newest, oldest = known.offsets[1:][both] - 1, targets.offsets[:-1][both]
+    same, later = known.time[newest] == targets.time[oldest], known.time[newest] > targets.time[oldest]
+    if known.fraction is None or targets.fraction is None:
+        return same, later
+    later |= same & (known.fraction[newest] > targets.fraction[oldest])
+    return same & (known.fraction[newest] == targets.fraction[oldest]), later
 
 
 def _later_share(split: Split) -> float | None:

@@ -41,10 +41,12 @@ def interactions_of(
     order = stable_order(user, None if when is None else when.seconds if when.fine is None else when.fine)
     rest = [column for column in table.column_names if column not in columns]
     extra = table.select(rest).to_pandas() if rest else None
+    fraction = None if when is None else when.fraction
     return Interactions(
         user=user if order is None else np.repeat(np.arange(1, len(users) + 1), np.bincount(user)[1:]),
         item=item if order is None else item[order],
         time=None if when is None else when.seconds.copy() if order is None else when.seconds[order],
+        fraction=fraction if fraction is None or order is None else fraction[order],
         clock="none" if when is None else when.clock,
         extra=extra if extra is None or order is None else extra.iloc[order].reset_index(drop=True),
         users=Vocabulary(users),

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 
 from recpref.data.vocabulary import Vocabulary
 
@@ -28,9 +28,9 @@ class Columns(NamedTuple):
 class Interactions:
     """Flat arrays sorted by (user, time, original row): a user is one slice. Users and items are numbered from 1.
 
-    ``clock`` says what ``time`` is: ``seconds`` since 1970 in UTC, an ``order`` without a clock, or ``none``. ``extra``
-    holds the other columns (rating, review, ...), row-aligned. ``report`` tells in lines what was read, and which rule kept
-    how much of it.
+    ``clock`` says what ``time`` is: ``seconds`` since 1970 in UTC, an ``order`` without a clock, or ``none``. ``fraction`` are the
+    billionths past it, where times are finer than that. ``extra`` holds the other columns (rating, review, ...), row-aligned.
+    ``report`` tells in lines what was read, and which rule kept how much of it.
     """
 
     user: Int64[np.ndarray, " n"]
@@ -43,6 +43,7 @@ class Interactions:
     name: str = "frame"
     columns: Columns = field(default_factory=Columns)
     report: tuple[str, ...] = ()
+    fraction: Int64[np.ndarray, " n"] | None = None
 
     @classmethod
     def from_dataframe(
@@ -131,16 +132,22 @@ class Interactions:
     @property
     def tied_share(self) -> float:
         """The share of neighbouring pairs of one user that carry the same time, so that only file order orders them."""
-        same_user = self.user[1:] == self.user[:-1]
-        if self.time is None or not same_user.any():
-            return 0.0
-        return float((self.time[1:] == self.time[:-1])[same_user].mean())
+        neighbours = np.count_nonzero(self.user[1:] == self.user[:-1])
+        return float(np.count_nonzero(self.tied()) / neighbours) if self.time is not None and neighbours else 0.0
+
+    def tied(self, first: int | None = None) -> Bool[np.ndarray, " m"]:
+        """For each row but the first, of all or of the ``first`` ones: does it share user and time with the row before it?"""
+        same = np.ones(max(len(self.user[:first]) - 1, 0), dtype=bool)
+        for values in (self.user, self.time, self.fraction):
+            if values is not None:
+                same &= values[:first][1:] == values[:first][:-1]
+        return same
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of users, items, times and ids: the same data has the same digest wherever it was found."""
         sha = hashlib.sha256()
-        for part in (self.user, self.item, self.time):
+        for part in (self.user, self.item, self.time, *([] if self.fraction is None else [self.fraction])):
             sha.update(b"-" if part is None else np.ascontiguousarray(part, "<i8").data)
         for vocabulary in (self.users, self.items):
             texts = list(map(str, vocabulary.ids.tolist()))  # with their lengths, so that none runs into the next
@@ -166,6 +173,7 @@ class Interactions:
             user=self.user[mask],
             item=self.item[mask],
             time=None if self.time is None else self.time[mask],
+            fraction=None if self.fraction is None else self.fraction[mask],
             extra=None if self.extra is None else self.extra.iloc[mask].reset_index(drop=True),
         )
 

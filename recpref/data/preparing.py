@@ -25,7 +25,7 @@ from recpref.data.interactions import Columns, Interactions
 from recpref.data.opening import described, open_file, read_folder
 from recpref.data.store import Arrays, mapped, new_store, open_store, refuse_place, write_facts, write_store
 from recpref.data.streams import ROWS, Stream, can_stream, names_in
-from recpref.data.times import Moments, Range, absent, is_number, moments, range_of, refuse_missing
+from recpref.data.times import Moments, Range, absent, divided, is_number, moments, range_of, refuse_missing
 from recpref.data.vocabulary import Vocabulary
 
 BYTES = 24 + 16  # of a row: three numbers in the store, and one row of a bucket
@@ -102,6 +102,7 @@ def _streamed(form: Form, path: Path, out: Path, asked: Asked, rows: int, bucket
             user=mapped(place / "user.npy"),
             item=mapped(place / "item.npy"),
             time=None if clock is None else mapped(place / "time.npy"),
+            fraction=mapped(place / "fraction.npy") if (place / "fraction.npy").exists() else None,
             clock="none" if clock is None else clock.clock,
             extra=None,
             users=described(Vocabulary(found.users.ids), form.users, columns.user, asked.encoding),
@@ -145,8 +146,14 @@ def _sorted(source: Rows, columns: Columns, found: Counts, place: Path, sizes: t
             if columns.time is not None:
                 clock = moments(table[columns.time], columns.time, among=found.range, first=first)
             buckets.add(user, item, None if clock is None else clock.key)
-        with closing(Arrays(place, ("user", "item") if clock is None else ("user", "item", "time"), source.n)) as arrays:
+        may_be_finer = clock is not None and (clock.a_second > 1 or (found.range is not None and found.range.fractional))
+        names = ("user", "item", *(["time"] if clock is not None else []), *(["fraction"] if may_be_finer else []))
+        finer = False
+        with closing(Arrays(place, names, source.n)) as arrays:
             for part in buckets.sorted():
-                time = () if part.key is None or clock is None else (part.key.astype(np.int64, copy=False) // clock.a_second,)
-                arrays.add(part.user, part.item, *time)
+                time = () if part.key is None or clock is None else divided(part.key, clock.a_second)
+                finer = finer or bool(time and time[1].any())
+                arrays.add(*(part.user, part.item, *time)[: len(names)])
+    if may_be_finer and not finer:
+        (place / "fraction.npy").unlink()
     return clock

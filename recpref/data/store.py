@@ -1,7 +1,8 @@
 """A store: interactions as flat arrays on disk, opened in an instant by mapping them into memory.
 
-A folder of ``.npy`` files (user, item, time, the offsets of users and the counts of items), ``users.parquet`` and ``items.parquet`` with
-ids and features, and ``store.json``, which is written last and says what belongs there. Nothing in it is unpickled.
+A folder of ``.npy`` files (user, item, time and where it is finer its fraction, the offsets of users and the counts of items),
+``users.parquet`` and ``items.parquet`` with ids and features, and ``store.json``, which is written last and says what belongs there.
+Nothing in it is unpickled.
 """
 
 from __future__ import annotations
@@ -57,11 +58,12 @@ def open_store(path: str | Path) -> Interactions:
         if found != size:
             state = "is not there" if found is None else f"has {found:,} of {size:,} bytes"
             raise ValueError(f"{path} is not a complete store: {name} {state}; prepare it again")
-    time = mapped(path / "time.npy") if "time.npy" in facts.files else None
+    time, fraction = (mapped(path / name) if name in facts.files else None for name in ("time.npy", "fraction.npy"))
     data = Interactions(
         user=mapped(path / "user.npy"),
         item=mapped(path / "item.npy"),
         time=time,
+        fraction=fraction,
         clock=facts.clock,  # type: ignore[arg-type]
         extra=None,
         users=Vocabulary.read(path / "users.parquet"),
@@ -130,7 +132,7 @@ def write_facts(place: Path, data: Interactions) -> None:
 
 def write_store(data: Interactions, out: Path) -> None:
     """Data that are in memory as a store; their other columns are left out. Raises: as ``new_store``."""
-    arrays = {"user": data.user, "item": data.item, "time": data.time}
+    arrays = {"user": data.user, "item": data.item, "time": data.time, "fraction": data.fraction}
     with new_store(out, sum(array.nbytes for array in arrays.values() if array is not None)) as place:
         for name, array in arrays.items():
             if array is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from recpref.data.interactions import Interactions
@@ -25,7 +25,7 @@ def tied_rows(data: Interactions) -> tuple[Int[Tensor, " t"] | None, Int[Tensor,
     """The rows that share user and time with another one, and a number for each such moment; None where time is unknown."""
     if data.time is None:
         return None, None
-    moment = np.cumsum(np.append(True, ~_tied(data.user, data.time)))
+    moment = np.cumsum(np.append(True, ~data.tied()))
     tied = np.flatnonzero((np.bincount(moment) > 1)[moment])
     return torch.from_numpy(tied), torch.from_numpy(moment[tied])
 
@@ -49,8 +49,8 @@ def agreement(data: Interactions) -> float | None:
     """
     if data.time is None:
         return None
-    user, item, time = data.user[:SAMPLED], data.item[:SAMPLED], data.time[:SAMPLED]
-    tied = _tied(user, time) & (item[1:] != item[:-1])
+    item = data.item[:SAMPLED]
+    tied = data.tied(SAMPLED) & (item[1:] != item[:-1])
     first, second = item[:-1][tied], item[1:][tied]
     _, pair, times = np.unique(
         np.minimum(first, second) * (data.n_items + 1) + np.maximum(first, second), return_inverse=True, return_counts=True
@@ -67,8 +67,3 @@ def agreement(data: Interactions) -> float | None:
 def follows(order_agreement: float | None) -> bool:
     """Is that agreement one of rows that follow a rule? Not known is no."""
     return order_agreement is not None and order_agreement > RULED
-
-
-def _tied(user: Int[np.ndarray, " n"], time: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n-1"]:
-    """For each row but the first: does it share user and time with the row before it?"""
-    return (user[1:] == user[:-1]) & (time[1:] == time[:-1])

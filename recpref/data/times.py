@@ -20,6 +20,7 @@ DAY = 86_400
 LEAST = 10**8  # smaller numbers are an order
 UNITS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+BILLION = 10**9
 USE = "use ISO 8601 (2026-11-21T09:30:00) or epoch seconds"
 
 
@@ -47,6 +48,20 @@ class Moments(NamedTuple):
     def key(self) -> np.ndarray:
         """What orders the rows, in the same unit in every part of a column."""
         return self.seconds * self.a_second if self.fine is None else self.fine
+
+    @property
+    def fraction(self) -> Int64[np.ndarray, " n"] | None:
+        """Billionths past ``seconds``; None where all are whole."""
+        return None if self.fine is None else divided(self.fine, self.a_second)[1]
+
+
+def divided(key: np.ndarray, a_second: int) -> tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " n"]]:
+    """Whole seconds (or steps of an order) and the billionths past them, of so many ``a_second``, or of numbers with a fraction."""
+    if key.dtype.kind == "f":
+        whole = np.floor(key)
+        return whole.astype(np.int64), np.round((key - whole) * BILLION).astype(np.int64)
+    whole = key.astype(np.int64, copy=False) // a_second
+    return whole, (key - whole * a_second) * (BILLION // a_second)
 
 
 def absent(column: pa.ChunkedArray) -> Bool[np.ndarray, " n"] | None:

@@ -51,6 +51,15 @@ def test_there_and_back(tmp_path: Path, time: str | None) -> None:
         assert back.items.features["year"].tolist() == [1999, 2000, 2001]
 
 
+@pytest.mark.parametrize("times", [[1_700_000_000_123, 1_700_000_000_456, 1_700_000_000_456], [0.25, 0.5, 0.5]])
+def test_times_finer_than_a_second_come_back(tmp_path: Path, times: list[float]) -> None:
+    frame = pd.DataFrame({"user": ["a"] * 3, "item": ["x", "y", "z"], "t": times})
+    data = Interactions.from_dataframe(frame, user="user", item="item", time="t")
+    (path,) = write_atomic(data, tmp_path, "fine")
+    assert open_data(str(path)).digest == data.digest
+    assert open_data(str(path)).tied().tolist() == [False, True]
+
+
 def test_the_header_is_recboles(tmp_path: Path) -> None:
     write_atomic(toy(), tmp_path, "toy")
     assert (tmp_path / "toy.inter").read_text().split("\n")[

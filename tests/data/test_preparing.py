@@ -51,7 +51,7 @@ def written(data: pd.DataFrame, file: Path) -> Path:
 def same(one: Interactions, other: Interactions) -> None:
     assert one.digest == other.digest
     assert Interactions.digest.func(one) == one.digest  # what the store remembers is what its arrays give
-    for name in ("user", "item", "time", "offsets", "item_counts"):
+    for name in ("user", "item", "time", "fraction", "offsets", "item_counts"):
         mine, theirs = getattr(one, name), getattr(other, name)
         assert (mine is None and theirs is None) or (mine.dtype == theirs.dtype and mine.tolist() == theirs.tolist()), name
     for mine, theirs in ((one.users, other.users), (one.items, other.items)):

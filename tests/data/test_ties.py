@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from recpref.data.audit import audit
 from recpref.data.cards import open_data
 from recpref.data.interactions import Interactions
+from recpref.data.splits.leave_one_out import LeaveOneOut
 from recpref.data.ties import agreement, at_random, tied_rows
 
 START = 946_684_800  # 2000-01-01T00:00:00Z
@@ -26,6 +28,33 @@ def sessions(order: str, *, n_users: int = 300, seed: int = 0, timed: bool = Tru
             rows += [(user, item, START + moment) for item in chosen]
     df = pd.DataFrame(rows, columns=["u", "i", "t"])
     return Interactions.from_dataframe(df, user="u", item="i", time="t" if timed else None)
+
+
+FINE = {
+    "milliseconds": [1000 * START + n for n in (0, 100, 100, 300)],
+    "fractions of seconds": [START + n / 8 for n in (0, 1, 1, 3)],
+    "fractions of an order": [n / 8 for n in (0, 1, 1, 3)],
+    "dates": pd.to_datetime([1000 * START + n for n in (0, 100, 100, 300)], unit="ms"),
+    "texts": [f"2024-01-01T00:00:00.{n}" for n in (0, 1, 1, 3)],
+}
+
+
+@pytest.mark.parametrize("kind", FINE)
+def test_rows_of_one_second_are_not_of_one_moment_where_times_are_finer(kind: str) -> None:
+    """Four rows of one second, the second and third of one moment: only these are tied, whatever looks at it, and only these move."""
+    df = pd.DataFrame({"u": 1, "i": [4, 3, 2, 1], "t": FINE[kind]})
+    data = Interactions.from_dataframe(df, user="u", item="i", time="t")
+    assert len(set(data.time.tolist())) == 1
+    assert data.tied().tolist() == [False, True, False]
+    assert data.tied_share == pytest.approx(1 / 3)
+    assert tied_rows(data)[0].tolist() == [1, 2]
+    moved = at_random(data)
+    assert moved.item[[0, 3]].tolist() == [4, 1]
+    assert sorted(moved.item[[1, 2]].tolist()) == [2, 3]
+    assert audit(LeaveOneOut()(data), data).tied_share == 0
+    whole = Interactions.from_dataframe(df.assign(t=START), user="u", item="i", time="t")
+    assert audit(LeaveOneOut()(whole), whole).tied_share == 1
+    assert data.digest != whole.digest
 
 
 def test_tied_rows_by_hand() -> None:
