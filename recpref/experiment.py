@@ -173,7 +173,7 @@ def _fitted(plan: Plan, data: Interactions, split: Split, place: Path) -> None:
             _refitted(plan, split, course.best_epoch, place)
         return
     metrics = {**named("valid", report_of(plan, model, split.valid)), **course.facts}
-    report = report_of(plan, model, split.test)
+    report, rows = report_of(plan, model, split.test), split.train
     if plan.refit and not course.interrupted:
         processes.wait()
         refitted, course = _refitted(plan, split, course.best_epoch, place)
@@ -181,14 +181,14 @@ def _fitted(plan: Plan, data: Interactions, split: Split, place: Path) -> None:
         metrics |= {"train/interrupted": course.interrupted}
         if not course.interrupted:  # else what validation chose is the best there is
             metrics |= named("chosen/test", report)
-            model, report = refitted, report_of(plan, refitted, split.test)
+            model, report, rows = refitted, report_of(plan, refitted, split.test), split.test.history
     metrics |= of_test(plan, model, report, split)
     seconds = earlier + time.perf_counter() - start
     metrics = {"train/parameters": sum(p.numel() for p in model.parameters())} | metrics | {"train/seconds": seconds}
     if not course.interrupted:
         for state in place.rglob(STATE):
             state.unlink()
-    save(place, model, data, metrics, report, split.train.item_counts)
+    save(place, model, data, metrics, report, rows.item_counts)
 
 
 def _refitted(plan: Plan, split: Split, epochs: int, place: Path) -> tuple[Any, Course]:
@@ -198,7 +198,15 @@ def _refitted(plan: Plan, split: Split, epochs: int, place: Path) -> tuple[Any, 
         (place / "refit").mkdir(exist_ok=True)
     chosen_length = replace(plan, trainer=plan.trainer | {"max_epochs": max(1, epochs)})
     nothing = Heldout(rows, rows.where(np.zeros(len(rows), dtype=bool)))
-    return _trained(chosen_length, Split(rows, nothing, nothing), place / "refit", horizon=plan.trainer.get("max_epochs"))
+    return _trained(chosen_length, Split(rows, nothing, nothing), place / "refit", horizon=_horizon(plan.trainer))
+
+
+def _horizon(trainer: dict[str, Any]) -> int:
+    """How many epochs the options allow; -1 without a limit. Where they say nothing at all, Lightning's 1000."""
+    epochs = trainer.get("max_epochs")
+    if epochs is None:
+        return 1000 if trainer.get("max_steps", -1) < 0 and trainer.get("max_time") is None else -1
+    return int(epochs)
 
 
 def _trained(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -73,7 +74,7 @@ class Facts:
         features = self.train.items.features
         if features is None or column not in features:
             raise ValueError(unknown("feature of items", column, () if features is None else map(str, features.columns)))
-        words = [set() if value is None or value != value else _words_of(value) for value in features[column].tolist()]
+        words = list(map(_words_of, features[column].tolist()))
         number = {word: place for place, word in enumerate(sorted(set().union(*words)))}
         column_of = np.array([number[word] for of_item in words for word in of_item], dtype=np.int64)
         item = np.repeat(np.arange(1, len(words) + 1), [len(of_item) for of_item in words])
@@ -81,6 +82,8 @@ class Facts:
 
 
 def _words_of(value: object) -> set[str]:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return set()
     if isinstance(value, list | tuple | np.ndarray):
         return set(map(str, value))
     return set(re.split(r"[\s|,;]+", str(value).strip())) - {""}

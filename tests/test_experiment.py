@@ -454,6 +454,7 @@ def test_logs_of_before_a_stop_are_kept(data: Interactions, tmp_path: Path) -> N
     [
         (("trainer.max_epochs=4",), [1 - step / 12 for step in range(6)]),
         (("trainer.max_epochs=-1", "trainer.max_steps=6"), [1 - step / 6 for step in range(6)]),
+        (("trainer.max_epochs=null", "trainer.max_steps=6"), [1 - step / 6 for step in range(6)]),
         (("trainer.max_epochs=-1", "trainer.max_time=00:00:00:01"), [1.0] * 3),
     ],
 )
@@ -471,6 +472,17 @@ def test_a_refit_has_the_rates_of_what_was_chosen(data: Interactions, tmp_path: 
     n = min(len(rates), len(seen[True]))
     assert n
     assert seen[True][:n] == pytest.approx(rates[:n])
+
+
+def test_what_a_refit_learned_is_known(tmp_path: Path) -> None:
+    """Item 99 stands in one validation row: the refitted model has it, ``similar`` answers for it, and before the refit it is unknown."""
+    rows = [(user, item, 1000 + place) for user in range(8) for place, item in enumerate([1, 2, 3, *([99] if user == 0 else [4]), 5])]
+    frame = pd.DataFrame(rows, columns=["user", "item", "time"])
+    own = Interactions.from_dataframe(frame, user="user", item="item", time="time")
+    runs = [recpref.fit("model=itemknn", f"out={tmp_path}", f"refit={refit}", data=own) for refit in ("true", "false")]
+    assert set(runs[0].similar(99)["similar"]) == {1, 2, 3}
+    with pytest.raises(ValueError, match="item 99 was never seen in training"):
+        runs[1].similar(99)
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,9 @@ def test_items_are_alike_by_words_or_members_of_a_feature():
     by = {name: Facts(of([1, 1, 1], texts), name).traits.toarray() for name in texts}
     np.testing.assert_allclose((by["genres"] @ by["genres"].T)[1, 1:], [1, 0.5**0.5, 0], atol=1e-12)
     np.testing.assert_allclose((by["tags"] @ by["tags"].T)[1, 1:], [1, 0.5**0.5, 0], atol=1e-12)
+    tags = [np.array(["a b", "c"], dtype=object), np.array(["a b"], dtype=object), float("nan")]  # as Parquet has them
+    arrays = Facts(of([1, 1, 1], pd.DataFrame({"tags": tags})), "tags").traits.toarray()
+    np.testing.assert_allclose((arrays @ arrays.T)[1, 1:], [1, 0.5**0.5, 0], atol=1e-12)
 
 
 def test_a_feature_that_items_do_not_have():

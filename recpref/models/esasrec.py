@@ -81,13 +81,20 @@ class ESASRec(nn.Module):
 
     @staticmethod
     def recipe(variant: Literal["default", "published"] = "default") -> list[str]:
-        """``published``: Adam 1e-3, batch 128, no weight decay, as the authors' library trains it.
+        """``published``: Adam 1e-3 with beta2 .98, batch 128, no weight decay, a softmax over samples without correction (with uniform
+        ones ``correction=all`` is that), as the authors' library trains it.
 
         Both sample their softmax: 256 uniform negatives a position. Ours adds rows that end anywhere, ties without an order and averaged
         weights, as SASRec's does.
         """
         loss = ["loss=sampled_softmax", "sampler=uniform"]
-        published = ["optimizer.method=adam", "optimizer.weight_decay=0", "loader.batch_size=128"]
+        published = [
+            "optimizer.method=adam",
+            "optimizer.weight_decay=0",
+            "optimizer.beta2=0.98",
+            "loss.correction=all",
+            "loader.batch_size=128",
+        ]
         ours = ["optimizer.average=0.99", "examples.crop=0.5", "loader.shuffle_ties=auto", "stopping.every=2"]
         return ["examples=next_item", *loss, *(published if variant == "published" else ours)]
 

@@ -86,17 +86,24 @@ def encoded(model: Scorer, history: History, where: Bool[Tensor, "B L"]) -> Floa
 
 
 class Source(NamedTuple):
-    """Where a model's scores come from: the whole table, or some rows of it. A ``whole`` table is made only if it is asked for."""
+    """Where a model's scores come from: the whole table, or some rows of it. A ``whole`` table is made only if it is asked for, and never
+    where ``by_rows``: its gradient would be of all rows.
+    """
 
     n_rows: int
     whole: Callable[[], tuple[Float[Tensor, "V1 D"], Float[Tensor, " V1"]]]
     rows: Callable[[Tensor], tuple[Tensor, Tensor]]
+    by_rows: bool = False
+
+    def worth_scoring(self, n: int) -> bool:
+        """Whether all items are scored sooner than ``n`` for each position are gathered."""
+        return self.n_rows <= WORTH_GATHERING * n and not self.by_rows
 
     @classmethod
     def of(cls, model: Scorer) -> Source:
         """By ``rows(items)`` where a model has it: the vectors and biases of these items, out of its table ``items``."""
         if hasattr(model, "rows") and hasattr(model, "items"):
-            return cls(model.items.num_embeddings, model.table, model.rows)
+            return cls(model.items.num_embeddings, model.table, model.rows, bool(getattr(model.items, "sparse", False)))
         return cls.table(*model.table())
 
     @classmethod
@@ -109,7 +116,7 @@ def scores_of_each(states: Sequence[Float[Tensor, "M D"]], source: Source, candi
     """``candidate_scores`` of several states; what has to be gathered is gathered once."""
     negatives = candidates.negatives
     assert negatives is not None
-    if len(states) == 1 or len(negatives) == 1 or source.n_rows <= WORTH_GATHERING * (1 + negatives.shape[1]):
+    if len(states) == 1 or len(negatives) == 1 or source.worth_scoring(1 + negatives.shape[1]):
         return [candidate_scores(h_MD, source, candidates) for h_MD in states]
     vectors, bias = source.rows(torch.cat([candidates.positive[:, None], negatives], 1))
     scores = torch.bmm(vectors, torch.stack(list(states), 2)) + bias[:, :, None]
@@ -130,7 +137,7 @@ def candidate_scores(h_MD: Float[Tensor, "M D"], source: Source, candidates: Can
         scores = torch.cat([scores, h_MD @ vectors[n:].T + bias[n:]], 1)
     else:
         items = torch.cat([positive[:, None], negatives], 1)
-        if source.n_rows <= WORTH_GATHERING * items.shape[1]:
+        if source.worth_scoring(items.shape[1]):
             table_VD, bias_V = source.whole()
             scores = (h_MD @ table_VD.T).gather(1, items) + bias_V[items]
         else:

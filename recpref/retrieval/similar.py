@@ -27,7 +27,8 @@ def similar(
     Biases say how popular an item is, not what it is like, and are ignored. ``known`` [V + 1] says which items have training
     rows (``item_counts > 0``): the vector of another one is noise, so it is neither asked for nor answered with, and neither
     is a vector of zeros. A model of weights between items (EASE, ItemKNN, Markov) has no vectors: its score is that of a
-    history of the one item. One with a number for each item (Popular) says how large an item is: all would be alike.
+    history of the one item, where it is above zero. One with a number for each item (Popular) says how large an item is: all
+    would be alike.
 
     Returns: a frame ``item, similar, rank, score`` in the order of ``ids``; rank 1 is nearest, score is the cosine. Equal
     scores are in the order of item ids. Fewer than k rows where there are no more items.
@@ -56,9 +57,14 @@ def _cosine(model: Retriever) -> tuple[Scored, Tensor]:
 
 
 def _weight(model: Catalogue) -> tuple[Scored, Tensor]:
-    """Scores of histories of one item; usable are all."""
+    """Scores of histories of one item, of which those above zero say that two items have to do with each other; usable are all."""
     usable = torch.ones(model.n_items + 1, dtype=torch.bool).index_fill(0, torch.tensor([0]), False)
-    return lambda numbers: model.catalogue(History(numbers[:, None], torch.zeros_like(numbers))).cpu().double(), usable
+
+    def related(numbers: Tensor) -> Tensor:
+        scores = model.catalogue(History(numbers[:, None], torch.zeros_like(numbers))).cpu().double()
+        return scores.masked_fill(scores <= 0, -torch.inf)
+
+    return related, usable
 
 
 def _numbers(items: Vocabulary, ids: np.ndarray, usable: np.ndarray, known: np.ndarray | None) -> Int64[np.ndarray, " n"]:

@@ -31,7 +31,7 @@ from recpref.workplace import STATE
 
 
 class Training(pl.LightningModule):
-    """Divides the objective's summed loss by its count, and ranks the whole catalogue to validate.
+    """Divides the objective's summed loss by its count, that of all batches of a step, and ranks the whole catalogue to validate.
 
     Randomness is a function of (seed, epoch, batch): dropout and samplers are seeded anew for each batch, so a resumed run
     repeats an uninterrupted one exactly. Of several processes each has its own, the first that of one alone.
@@ -51,6 +51,7 @@ class Training(pl.LightningModule):
         else:
             self.__dict__["objective"] = objective
         optimizer.mark(self)
+        self.counts: list[int] = []  # of the batches whose gradients are being accumulated
         self.losses: list[dict[str, float]] = []
         self.logged: list[str] = []
         self.validations: list[dict[str, float]] = []
@@ -65,15 +66,25 @@ class Training(pl.LightningModule):
         step = Step(self.current_epoch, self.global_step, torch.Generator(batch.targets.device).manual_seed(seed))
         total, count, logs = self.objective(self.model, batch, step)
         if connected():
-            loss, shown, count, logs = _of_all(total * 0 if batch.idle else total, 0 if batch.idle else int(count), logs)
+            total, shown, count, logs = _of_all(total * 0 if batch.idle else total, 0 if batch.idle else int(count), logs)
         else:
-            shown = loss = total / count.clamp(min=1)
+            shown = total / count.clamp(min=1)
+        self.counts.append(int(count))
         if not bool(torch.isfinite(shown)):
             raise FloatingPointError(f"the loss became {shown.item()} at step {self.global_step}; try a smaller optimizer.lr")
         self.log("train/loss", shown, on_step=False, on_epoch=True, prog_bar=True, batch_size=int(count))
         self.logged = [f"train/{name}" for name in logs]
         self.log_dict({f"train/{name}": value for name, value in logs.items()}, on_step=False, on_epoch=True, batch_size=int(count))
-        return loss
+        return total / max(1, self.counts[0])
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Every batch of a step was divided by the count of the first, and Lightning divided all by how many they were to be: now by the
+        count of all, so that accumulated batches are as one."""
+        of_first, of_all = max(1, self.counts[0]), max(1, sum(self.counts))
+        factor = self.trainer.accumulate_grad_batches * of_first / of_all
+        self.counts = []
+        if factor != 1:
+            torch._foreach_mul_([p.grad for p in self.parameters() if p.grad is not None], factor)
 
     def optimizer_step(self, *arguments: Any, **named: Any) -> None:
         super().optimizer_step(*arguments, **named)
@@ -150,13 +161,13 @@ def _seed(seed: int, device: torch.device) -> None:
 
 
 def _of_all(total: Tensor, count: int, logs: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor, dict[str, float]]:
-    """What to descend here, so that the mean of all processes' gradients is that of the sum of losses over the sum of counts; that
-    quotient; the sum of counts; and the logs' means over all that was counted."""
+    """What to descend here, so that the mean of all processes' gradients is that of the sum of losses; that sum over the sum of counts;
+    the sum of counts; and the logs' means over all that was counted."""
     names = sorted(logs)
     loss, counted, *sums = summed([float(total.detach()), float(count), *(float(logs[name]) * count for name in names)])
     n = max(1.0, counted)
     shown = total.new_tensor(loss / n)
-    return total * (world() / n), shown, torch.tensor(int(counted)), {name: value / n for name, value in zip(names, sums, strict=True)}
+    return total * world(), shown, torch.tensor(int(counted)), {name: value / n for name, value in zip(names, sums, strict=True)}
 
 
 class Course(NamedTuple):

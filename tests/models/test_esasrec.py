@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from recpref.composition import compose
 from recpref.layers.ligr import LiGRLayer
+from recpref.losses.sampled_softmax import SampledSoftmax
 from recpref.models.esasrec import ESASRec
-from recpref.types import History
+from recpref.types import Candidates, History
 
 V = 20
 
@@ -68,3 +72,13 @@ def test_the_recipe_trains_as_sasrec_does():
 def test_heads_must_divide_the_width():
     with pytest.raises(ValueError, match="n_heads=3 must divide d_model=8"):
         model(n_heads=3)
+
+
+def test_the_published_loss_is_cross_entropy_over_the_samples():
+    """As in RecTools: no correction of uniform negatives, which ``correction=all`` subtracts from both sides."""
+    plan = compose(["model=esasrec", "recipe=published"])
+    loss, logits = SampledSoftmax(**plan.loss.options), torch.randn(5, 9, generator=torch.Generator().manual_seed(0))
+    log_q = torch.full((), -math.log(30))
+    drawn = Candidates(torch.ones(5).long(), torch.ones(5, 8).long(), log_q.expand(5), log_q.expand(5, 8))
+    torch.testing.assert_close(loss(logits, drawn), F.cross_entropy(logits, torch.zeros(5).long(), reduction="none"))
+    assert plan.optimizer["beta2"] == 0.98

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from recpref.losses.bce import BCE
 from recpref.losses.cross_entropy import CrossEntropy
 from recpref.models.bert4rec import BERT4Rec
+from recpref.models.sasrec import SASRec
 from recpref.objectives import score
 from recpref.objectives.score import Score
 from recpref.samplers.catalogue import Catalogue
@@ -326,3 +327,16 @@ def test_each_position_counts_by_its_age(sampler: Catalogue | Given) -> None:
 def test_a_recency_that_is_none_is_refused(recency: float) -> None:
     with pytest.raises(ValueError, match=rf"objective.recency={recency} must lie in \(0, 1\]"):
         Score(Catalogue(), CrossEntropy(), recency=recency)
+
+
+@pytest.mark.parametrize("n_items", [12, 1000])
+def test_a_table_read_by_rows_gets_gradients_of_these_rows(n_items: int) -> None:
+    """``sparse``: also where the catalogue is so small that all of it would be scored."""
+    model = SASRec(n_items, d_model=4, max_len=4)
+    model.items.sparse = True
+    items, negatives = torch.tensor([[1, 2, 3]]), torch.tensor([[4, 5]] * 3)
+    batch = Batch(History(items, torch.tensor([1])), torch.tensor([[2, 3, 6]]))
+    total, _, _ = Score(Given(negatives), BCE())(model, batch, STEP)
+    total.backward()
+    assert model.items.weight.grad.is_sparse
+    assert set(model.items.weight.grad.coalesce().indices()[0].tolist()) == {1, 2, 3, 4, 5, 6}

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+from recpref.data.interactions import Interactions
 from recpref.data.vocabulary import Vocabulary
+from recpref.models.ease import EASE
+from recpref.models.itemknn import ItemKNN
 from recpref.models.popular import Popular
 from recpref.retrieval.similar import similar
 from recpref.types import History
@@ -79,3 +83,12 @@ def test_what_is_refused() -> None:
     ):
         with pytest.raises(ValueError, match=says):
             similar(MODEL, ITEMS, ids, k)
+
+
+def test_items_that_have_nothing_to_do_with_each_other_are_not_similar() -> None:
+    """Of a model of weights between items only weights above zero count: 1 and 2 have users in common, 3 and 4 have, nobody else."""
+    rows = [(1, 1), (1, 2), (2, 3), (2, 4)]
+    train = Interactions.from_dataframe(pd.DataFrame(rows, columns=["u", "i"]), user="u", item="i")
+    for model in (ItemKNN(4), EASE(4)):
+        model.fit(train)
+        assert similar(model, Vocabulary(np.arange(1, 5)), [1, 4], 10)[["item", "similar"]].to_numpy().tolist() == [[1, 2], [4, 3]]

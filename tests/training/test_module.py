@@ -210,3 +210,36 @@ def test_accumulated_batches_draw_apart(data: Interactions, tmp_path: Path) -> N
 
     trained(data, tmp_path, objective=objective, accumulate_grad_batches=3)
     assert len(set(noted.drawn)) == len(noted.drawn) == 6
+
+
+def gradients(data: Interactions, batch_size: int, accumulated: int, place: Path) -> Tensor:
+    """Of the one step of an epoch."""
+    torch.manual_seed(0)
+    score = components.find("objective", "score")(components.find("sampler", "catalogue")(), components.find("loss", "cross_entropy")())
+    module = Training(
+        SASRec(data.n_items, d_model=8, max_len=50, dropout=0.0, attention_dropout=0.0), score, Optimizer(), protocol(), seed=1
+    )
+    nothing = LeaveOneOut()(data).valid
+    nothing = nothing._replace(targets=nothing.targets.where(nothing.targets.user < 0))
+    batches = Data(data, nothing, NextItem(50), Loader(batch_size=batch_size), module.evaluation, seed=1)
+    limits = {"max_epochs": 1, "accumulate_grad_batches": accumulated, "gradient_clip_val": None}
+    options = {"devices": 1, "accelerator": "cpu", "enable_model_summary": False, **limits}
+    found: list[Tensor] = []
+
+    class Watching(pl.Callback):
+        def on_train_batch_end(self, trainer: Any, module: Any, *_: Any) -> None:
+            if trainer.global_step:
+                found.append(torch.cat([p.grad.flatten() for p in module.parameters() if p.grad is not None]))
+
+    train(module, batches, Stopping(every=1), options, [], place, [Watching()])
+    (gradient,) = found
+    return gradient
+
+
+@pytest.mark.parametrize(("size", "accumulated"), [(1, 2), (1, 5)])
+def test_accumulated_batches_are_as_one(tmp_path: Path, size: int, accumulated: int) -> None:
+    """Users with one target and with forty: the gradient is that of both in one batch, also where fewer batches are left than asked for."""
+    rows = [(user, (7 * place + user) % 29, place) for user, n in ((1, 2), (2, 41)) for place in range(n)]
+    data = Interactions.from_dataframe(pd.DataFrame(rows, columns=["u", "i", "t"]), user="u", item="i", time="t")
+    together, apart = gradients(data, 2, 1, tmp_path / "one"), gradients(data, size, accumulated, tmp_path / "two")
+    torch.testing.assert_close(apart, together, rtol=1e-4, atol=1e-6)
