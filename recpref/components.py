@@ -38,7 +38,8 @@ def names(kind: str) -> list[str]:
 
 
 def refuse_unknown(kind: str, name: str) -> None:
-    """Raises: ValueError for a name that is none of ours nor somebody's, with the nearest and all legal names; imports nothing."""
+    """Imports nothing. Raises: ValueError for a name that is neither ours nor of the form ``package:Thing``, with the nearest and all
+    legal names."""
     if ":" not in name and name not in names(kind):
         raise ValueError(unknown(kind, name, names(kind), hint="or your.package:Thing"))
 

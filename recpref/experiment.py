@@ -62,7 +62,9 @@ def fit(*overrides: str, data: Interactions | str | None = None, resume: str | P
 
 
 def run_of(plan: Plan, data: Interactions, *, resume: str | Path | None = None) -> Run:
-    """The run of a complete plan (see ``compose``) on its data, which has been opened already; first that of the plan before it.
+    """The run of a complete plan (see ``compose``) on its data, which has been opened already.
+
+    If the plan starts from a run that is not there yet, that run is made first.
 
     Several processes train together where ``trainer.devices`` says so; of what needs one only, the others see the result.
     What torchrun or SLURM starts anew goes on from the saved state, if there is one.
@@ -138,7 +140,7 @@ def _trained_before(plan: Plan, data: Interactions) -> None:
     if not finished(path) and (processes.restarted() or not (path / STATE).is_file()):
         run_of(plan, data)
     if not finished(path):
-        raise ValueError(f"the training of the base was interrupted; continue it with resume={path}, and say this again")
+        raise ValueError(f"the first stage was interrupted; continue it with resume={path}, and say this again")
 
 
 def located(plan: Plan, data: Interactions) -> tuple[Plan, Path]:

@@ -39,7 +39,7 @@ class Plan:
     ``base`` is what a model wraps; ``table`` is how it keeps its items, where that was said.
 
     ``start`` is the run whose weights training starts from; ``before`` is the plan of that run where
-    it is still to be trained (``start=base``), which is known until then only, and never written.
+    it is still to be trained (``start=base`` or ``start=self``), which is known until then only, and never written.
     """
 
     seed: int
@@ -143,7 +143,7 @@ def read(file: Path) -> Written:
     try:
         content = yaml.safe_load(file.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file} is no yaml that may be read: {' '.join(str(error).split())}") from error
+        raise ValueError(f"{file} is not valid YAML, or uses a tag, which is refused: {' '.join(str(error).split())}") from error
     found = content.get("format") if isinstance(content, dict) else None
     if found != FORMAT:
         raise ValueError(

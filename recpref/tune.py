@@ -1,4 +1,4 @@
-"""python -m recpref.tune model=sasrec data=ml_1m n_trials=50 [space.KEY=...] [key=value ...]: search by validation NDCG@10.
+"""python -m recpref.tune model=sasrec data=ml_1m [space.KEY=...] [key=value ...]: search by validation NDCG at stopping.k (10 by default).
 
   space.model.d_model=[64,128]  space.model.dropout=0.1..0.5  "space.optimizer.lr=1e-4..1e-2 log"   what varies beside the model's own
   n_trials=50  search=tpe|gp|random  pruner=median|none  workers=1  search_seed=1                   how it is searched

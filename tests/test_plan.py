@@ -44,8 +44,8 @@ def test_only_the_name_and_the_options_of_the_data_change() -> None:
         ("format: 99", rf"has format 99, and this recpref reads format {FORMAT}"),
         ("[1]", "has format None"),
         ("", "has format None"),
-        ("a: [", r"experiment\.yaml is no yaml"),
-        ("a: !!python/name:os.system", r"experiment\.yaml is no yaml .*tag"),
+        ("a: [", r"experiment\.yaml is not valid YAML"),
+        ("a: !!python/name:os.system", r"experiment\.yaml is not valid YAML, or uses a tag, which is refused: .*tag"),
         (f"format: {FORMAT}\nmodel: 3", r"experiment\.yaml is damaged"),
     ],
 )

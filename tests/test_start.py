@@ -287,7 +287,7 @@ def test_an_interrupted_base_is_not_gone_on_with(data: Interactions, tmp_path: P
     assert finished(path)
     (path / "metrics.json").write_text(json.dumps(metrics | {"train/interrupted": True}))
     (path / STATE).write_text("hours of work")
-    with pytest.raises(ValueError, match=rf"the training of the base was interrupted; continue it with resume={path}"):
+    with pytest.raises(ValueError, match=rf"the first stage was interrupted; continue it with resume={path}"):
         recpref.fit(*ADA, f"out={tmp_path}", data=data)
     assert (path / STATE).is_file()
 
@@ -296,9 +296,7 @@ def test_a_base_that_is_stopped_stops_the_command(data: Interactions, tmp_path: 
     """Ctrl-C in the first stage: its run is kept as interrupted, and the message says how to go on."""
     original = experiment.train
     monkeypatch.setattr(experiment, "train", lambda *given: original(*given)._replace(interrupted=True))
-    with pytest.raises(
-        ValueError, match=r"the training of the base was interrupted; continue it with resume=.*sasrec.*, and say this again"
-    ):
+    with pytest.raises(ValueError, match=r"the first stage was interrupted; continue it with resume=.*sasrec.*, and say this again"):
         recpref.fit(*ADA, f"out={tmp_path}", data=data)
     assert not list(tmp_path.glob("toy/ada_retrieval/*"))
 

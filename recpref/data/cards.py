@@ -110,7 +110,7 @@ def load(
         asked.missing_time != "refuse",
     ]
     if any(differs):
-        return data.noted("asked for otherwise than the card does: its counts were not compared")
+        return data.noted("read with other options than the card's, so its counts were not checked")
     _check(data, description)
     return data.noted("the card's counts agree" if description.verified else "the card is not verified: its counts are not known")
 

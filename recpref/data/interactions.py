@@ -50,7 +50,8 @@ class Interactions:
     ) -> Interactions:
         """From a pandas or polars frame, or anything that speaks Arrow. Rows of equal time keep their order.
 
-        With ``user`` and ``item`` named and no ``time`` there is no time; if either is not named, what is not is guessed.
+        If both ``user`` and ``item`` are named, nothing is guessed, and without ``time`` the rows count as being in order. If either is
+        missing, every unnamed column is guessed. ``name`` is what the data is called in tables and in the folder of a run.
 
         Raises: ValueError naming the column, the row and the value, for a missing column, an empty frame, missing ids,
         ids that are neither integers nor strings, or times that are no times.

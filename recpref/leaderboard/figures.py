@@ -152,7 +152,7 @@ def flips(rows: Sequence[Row]) -> Figure | None:
     ]
     cells = [[row.label, *(f"{row.aspects[key]:.4f}" for key in FLIPS)] for row in learned]
     layout = {"barmode": "group", "xaxis": {"title": {"text": "model"}}, "yaxis": {"title": {"text": "flip probability"}}}
-    note = "Of the sampled negatives in the epoch that was kept; means over seeds. One that no more than a constant has learned nothing."
+    note = "Of the sampled negatives in the epoch that was kept; means over seeds. A head whose deviation is 0 has learned only a constant."
     return Figure("Flip probabilities", note, traces, layout, ["model", *FLIPS.values()], cells)
 
 

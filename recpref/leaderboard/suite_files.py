@@ -143,7 +143,8 @@ def _check_tuned(suite: Suite, file: Path) -> None:
     for key, times in tuned.items():
         if times > 1 or run[key] != 1:
             raise ValueError(
-                f"{file}: {' '.join(filter(None, key))} is tuned {times} times and stands in {run[key]} grids; once each is right"
+                f"{file}: {' '.join(filter(None, key))} must be tuned once and run in one grid; it is tuned {times} times and runs in "
+                f"{run[key]} grids"
             )
     for one in suite.tuned:
         if said := [key for key in chosen(one.overrides) if key in TAKEN]:

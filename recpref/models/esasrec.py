@@ -81,8 +81,8 @@ class ESASRec(nn.Module):
     def recipe(variant: Literal["default", "published"] = "default") -> list[str]:
         """``published``: Adam 1e-3, batch 128, no weight decay, as the authors' library trains it.
 
-        Both sample their softmax: 256 uniform negatives a position. Ours adds rows that end anywhere, ties without an order and averaged
-        weights, as SASRec's does.
+        Both sample their softmax: 256 uniform negatives a position. Ours adds rows that end anywhere, ties in changing
+        order unless the file has a rule for it, and averaged weights, as SASRec's does.
         """
         loss = ["loss=sampled_softmax", "sampler=uniform"]
         published = ["optimizer.method=adam", "optimizer.weight_decay=0", "loader.batch_size=128"]

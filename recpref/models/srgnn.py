@@ -100,7 +100,8 @@ class SRGNN(nn.Module):
         """``published``: Adam 1e-3 with an L2 penalty of 1e-5, batch 100, every prefix a row. The authors cut the rate to a tenth
         every three epochs, which is not offered.
 
-        Ours takes one prefix in ten, another one each epoch, adds dropout and averages the weights.
+        Ours takes a row every fifth of ``max_len`` (one prefix in ten at 50), another one each epoch, adds dropout and averages the
+        weights.
         """
         published = ["optimizer.method=adam", "optimizer.weight_decay=1e-5", "loader.batch_size=100"]
         ours = ["optimizer.average=0.99", "examples.stride=0.2", "loader.batch_size=128", "model.dropout=0.2", "stopping.every=2"]

@@ -79,6 +79,10 @@ def test_sequential_has_both_protocols_for_what_has_a_clock() -> None:
             ("trials = 7", 'trials = 7\noverrides = []\n[[tuned]]\ndata = "b"\nmodel = "ease"\ntrials = 8'),
             "tuned by 7, 8 trials, and a suite gives",
         ),
+        (
+            ("trials = 7", 'trials = 7\noverrides = []\n[[tuned]]\ndata = "a"\nmodel = "ease"\ntrials = 7'),
+            "a ease must be tuned once and run in one grid; it is tuned 2 times and runs in 1 grids",
+        ),
     ],
 )
 def test_a_tuning_that_is_none_is_refused(tmp_path: Path, change: tuple[str, str], says: str) -> None:
