@@ -78,7 +78,7 @@ def card(name: str) -> Card:
 def load(
     name: str,
     *,
-    k_core_of: int | None = None,
+    k_core: int | None = None,
     min_rating: float | None = None,
     rating: str | None = None,
     duplicates: Duplicates | None = None,
@@ -94,14 +94,14 @@ def load(
     asked = asked._replace(time=asked.time or description.time)
     data = filter_by(
         replace(_found(description, asked), name=name),
-        k_core_of=own.get("k_core") if k_core_of is None else k_core_of,
+        k_core=own.get("k_core") if k_core is None else k_core,
         min_rating=own.get("min_rating") if min_rating is None else min_rating,
         rating=rating,
         duplicates=duplicates or own.get("duplicates", "keep"),
         ties=ties,
     )
     differs = [
-        k_core_of not in (None, own.get("k_core")),
+        k_core not in (None, own.get("k_core")),
         min_rating not in (None, own.get("min_rating")),
         rating is not None,
         duplicates not in (None, own.get("duplicates", "keep")),
@@ -199,8 +199,8 @@ def open_data(
     asked = Asked(user, item, time, separator, encoding, extra, also, missing_time, rated=min_rating is not None)
     path = Path(name)
     if name in names():
-        return load(name, k_core_of=k_core, min_rating=min_rating, rating=rating, duplicates=duplicates, ties=ties, asked=asked)
+        return load(name, k_core=k_core, min_rating=min_rating, rating=rating, duplicates=duplicates, ties=ties, asked=asked)
     if not (path.exists() or path.suffix):
         raise ValueError(unknown("data set", name, names(), hint=HINT))
     data = read_folder(path, asked) if path.is_dir() else open_file(path, asked)
-    return filter_by(data, k_core_of=k_core, min_rating=min_rating, rating=rating, duplicates=duplicates or "keep", ties=ties)
+    return filter_by(data, k_core=k_core, min_rating=min_rating, rating=rating, duplicates=duplicates or "keep", ties=ties)

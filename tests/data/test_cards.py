@@ -297,9 +297,9 @@ def test_the_cards_filter_is_applied_and_replaced(shelf: Shelf, monkeypatch: pyt
     monkeypatch.setenv("RECPREF_DATA", str(shelf.data))
     shelf.add("toy", shelf.put(), expected={"users": 3, "items": 2, "interactions": 6}, filter={"k_core": 2})
     assert len(cards.load("toy")) == 6
-    assert len(cards.load("toy", k_core_of=1)) == 7
+    assert len(cards.load("toy", k_core=1)) == 7
     with pytest.raises(ValueError, match=r"data\.k_core=0 must be at least 1, which keeps everything"):
-        cards.load("toy", k_core_of=0)
+        cards.load("toy", k_core=0)
     assert len(cards.open_data("toy", k_core=1, min_rating=5)) == 3
 
 
