@@ -68,6 +68,11 @@ def _elsewhere(kind: str, name: str) -> Any:
     return found
 
 
+def trains_itself(model: Any) -> bool:
+    """Whether a model, or its class, has a ``fit`` of its own: it counts or solves, and nothing trains it step by step."""
+    return hasattr(model, "fit")
+
+
 def options_of(component: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """The keyword-only parameters: what a user may set."""
     parameters = inspect.signature(component).parameters.values()

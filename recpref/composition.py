@@ -107,7 +107,7 @@ def compose(overrides: Iterable[str], *, strict: bool = True) -> Plan:
         components.find("beyond", name)
     parts = {kind: Part(pairs[kind], content[kind]) for kind in kinds}
     plan = Plan(**{**general, **content, **parts, "data": DataPart(pairs.get("data"), content["data"])})
-    if plan.start != "none" and hasattr(model, "fit"):
+    if plan.start != "none" and components.trains_itself(model):
         raise ValueError(f"start={plan.start}: model={plan.model.name} only counts and starts from nothing; leave start out")
     if plan.start == SELF:
         return replace(plan, before=replace(plan, start="none", refit=False))

@@ -215,7 +215,7 @@ def _trained(
     model, objective, examples = _parts(plan, rows)
     if plan.start != "none" and not (place / STATE).is_file():
         begin(model, plan)
-    if hasattr(model, "fit"):
+    if components.trains_itself(model):
         said = components.build(model.fit, {}, {"train": rows, "split": split, "seed": plan.seed})
         return model.eval(), Course(said=said or {})
     stopping = Stopping(**plan.stopping)
@@ -242,7 +242,7 @@ def _parts(plan: Plan, rows: Interactions) -> tuple[Any, Any, Any]:
     """
     facts = {"n_items": rows.n_items, "n_users": rows.n_users, "item_counts": rows.item_counts, "train": rows}
     model = components.model_of(plan, facts)
-    if hasattr(model, "fit"):
+    if components.trains_itself(model):
         return model, None, None
     facts |= {"d_model": model.table()[0].shape[1]} if hasattr(model, "table") else {}
     facts |= {"loss": _component(plan.loss, "loss", facts), "sampler": _component(plan.sampler, "sampler", facts)}

@@ -17,7 +17,7 @@ def idle(keys: Iterable[str], pairs: dict[str, Any]) -> dict[str, str]:
     Raises: ValueError for a model or an objective that is none.
     """
     model = components.find("model", pairs["model"])
-    if hasattr(model, "fit"):
+    if components.trains_itself(model):
         why = f"model={pairs['model']} is not trained step by step"
         return {key: _line(key, pairs[key], why) for key in keys if key.partition(".")[0] in TRAINING}
     takes = components.facts_of(components.find("objective", pairs["objective"]))
