@@ -95,6 +95,12 @@ class Plan:
         """The names of the model and, where it has one, of its base."""
         return tuple(part.name for part in (self.model, self.base) if part is not None)
 
+    def value(self, key: str) -> Any:
+        """What ``model.n_rounds`` is here, or ``objective``, which part it is; None where there is nothing of that name."""
+        section, _, option = key.partition(".")
+        there = self.content.get(section)
+        return there.get(option or "name") if isinstance(there, dict) else there
+
     def digest(self, data_digest: str) -> str:
         """Eight characters that stand for the experiment on this data, whatever the seed, what the data is called and wherever it is saved.
 
