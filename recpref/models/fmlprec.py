@@ -123,6 +123,4 @@ class FMLPRec(nn.Module):
             "model.d_model=[64,128,256]",
             "model.n_layers=1..4",
             "model.dropout=0.1..0.6",
-            "optimizer.lr=3e-4..3e-3 log",
-            "optimizer.weight_decay=1e-4..1e-1 log",
         ]

@@ -109,6 +109,4 @@ class SASRec(nn.Module):
             "model.n_layers=1..3",
             "model.dropout=0.1..0.5",
             "examples.crop=[0.0,0.5]",
-            "optimizer.lr=3e-4..3e-3 log",
-            "optimizer.weight_decay=1e-4..1e-1 log",
         ]

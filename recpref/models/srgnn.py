@@ -110,7 +110,7 @@ class SRGNN(nn.Module):
     @staticmethod
     def space() -> list[str]:
         """What a search may vary."""
-        return ["model.d_model=[64,128,256]", "model.n_steps=1..2", "optimizer.lr=3e-4..3e-3 log", "optimizer.weight_decay=1e-4..1e-1 log"]
+        return ["model.d_model=[64,128,256]", "model.n_steps=1..2"]
 
 
 def graph_of(items: Int[Tensor, "B L"], dtype: torch.dtype = torch.float32) -> Graph:
