@@ -62,7 +62,7 @@ def _recommend(asked: Asked, path: Path, out: Path, columns: dict[str, str]) -> 
     refuse_unwritable(out, "FILE")
     from recpref.approximate import KINDS
 
-    k = _number("k", asked.k)
+    k = console.whole_number("k", asked.k)
     seen = asked.filter_seen.lower()
     if seen not in ("true", "false"):
         raise ValueError(unknown("filter_seen", seen, ("true", "false")))
@@ -87,12 +87,6 @@ def _write(frame: pd.DataFrame, out: Path) -> None:
         partial.replace(out)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _number(key: str, text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise ValueError(f"{key}={text} must be a whole number of at least 1")
-    return int(text)
 
 
 def _histories(run: Any, data: str | None, columns: dict[str, str]) -> Any:

@@ -25,6 +25,7 @@
     grid = "Leave-one-out"
     model = "sasrec"
     trials = 20
+    unfinished = 1                           # of these trials; without: none
     overrides = ["model.dropout=0.31"]
 
 Later overrides win: the suite's, the data's, the grid's, the model's, what was tuned, and at last the command line's.
@@ -147,5 +148,7 @@ def _check_tuned(suite: Suite, file: Path) -> None:
                 f"{run[key]} grids"
             )
     for one in suite.tuned:
+        if not 0 <= one.unfinished < one.trials:
+            raise ValueError(f"{file}: {one.model} on {one.data}: unfinished = {one.unfinished} must lie between 0 and {one.trials - 1}")
         if said := [key for key in chosen(one.overrides) if key in TAKEN]:
             raise ValueError(f"{file}: {one.model} on {one.data} is tuned in {said[0]}, which the suite says itself")

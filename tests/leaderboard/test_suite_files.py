@@ -72,6 +72,7 @@ def test_sequential_has_both_protocols_for_what_has_a_clock() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
+        (("trials = 7", "trials = 7\nunfinished = 7"), "ease on a: unfinished = 7 must lie between 0 and 6"),
         (("trials = 7", "trials = 0.5"), "trials = 0.5 must be a whole number"),
         (('data = "a"', 'data = "c"'), "unknown data 'c'"),
         (("trials = 7", 'trials = 7\ngrid = "Temporal"'), "unknown grid 'Temporal'"),
