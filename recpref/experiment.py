@@ -44,7 +44,9 @@ def fit(*overrides: str, data: Interactions | str | None = None, resume: str | P
     Ctrl-C ends training and keeps the best model so far. ``resume`` is the folder of a run whose training was
     interrupted or killed; it continues to the same weights as an uninterrupted one, with the same data and options.
 
-    Raises: ValueError for anything wrong with names, options or data; nothing is written then.
+    Returns: the run as it was saved, at ``run.path``, with its metrics in ``run.metrics``.
+    Raises: ValueError for anything wrong with names, options or data, FileNotFoundError where the data or the run of ``resume`` is not
+    there, PermissionError where ``out`` cannot be written to; nothing is written then. FloatingPointError where training diverges.
     """
     if data is not None and not isinstance(data, str | Interactions):
         kind = type(data).__name__

@@ -71,7 +71,8 @@ def _recommend(asked: Asked, path: Path, out: Path, columns: dict[str, str]) -> 
     from recpref.run import Run
 
     run = Run.load(path, trust=asked.trust)
-    frame = run.recommend(_histories(run, asked.data, columns), k, filter_seen=seen == "true", search=asked.search)
+    histories = _histories(run, asked.data, columns)
+    frame = run.recommend(histories, k, filter_seen=seen == "true", search=asked.search)  # type: ignore[arg-type]  # checked above
     _write(frame, out)
     print(f"{len(frame):,} recommendations for {frame.user.nunique():,} users in {out}")
     if "found" in frame.attrs:

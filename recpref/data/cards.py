@@ -2,6 +2,42 @@
 
 A card's data is looked for in ``$RECPREF_DATA``, in the local cache, in the copy that RecBole's wheel carries (read as a
 file, never imported), and at last downloaded. Every source must give the counts and the digest that the card names.
+
+    name = "toy"                             # the file's
+    title = "Toy clicks"                     # shown by --help
+    homepage = "https://example.org/toy"
+    licence = "CC BY 4.0"
+    citation = "A. Author. Toy clicks. 2020."
+    columns = ["user_id", "item_id", "rating", "timestamp"]      # in their order, for files of the sources recbole and url
+    time = "timestamp"                       # the column of times (this is the default), or "none"
+    verified = true                          # false: whether the counts below are right is not known
+
+    [filter]                                 # done to the data before it is counted; without: nothing
+    k_core = 5
+    min_rating = 4
+    duplicates = "keep"                      # or first, last, refuse
+
+    [expected]                               # each is compared with the data, if it is there
+    users = 943
+    items = 1682
+    interactions = 100000
+    digest = "00d5..."
+
+    [[sources]]                              # the first that is there is taken
+    kind = "folder"                          # under $RECPREF_DATA: see Interactions.from_folder
+    path = "toy"
+
+    [[sources]]
+    kind = "recbole"                         # a file in RecBole's wheel
+    path = "dataset_example/toy/toy.inter"
+    header = true                            # its first line is one, which ``columns`` stands for; by default false
+
+    [[sources]]
+    kind = "url"                             # downloaded once
+    path = "https://example.org/toy.zip"
+    sha256 = "50d2..."                       # of what is downloaded
+    member = "toy/clicks.csv"                # of an archive
+    separator = ","                          # by default a tab
 """
 
 from __future__ import annotations

@@ -69,7 +69,10 @@ class Interactions:
 
     @classmethod
     def from_file(cls, path: str | Path, *, user: str, item: str, time: str | None = None) -> Interactions:
-        """From CSV, TSV, JSON lines or Parquet (``.gz`` too). Raises: as ``from_dataframe``, and FileNotFoundError."""
+        """From CSV, TSV, JSON lines or Parquet (``.gz`` too). Without ``time`` the rows count as being in order.
+
+        Raises: as ``from_dataframe``, and FileNotFoundError.
+        """
         from recpref.data.asked import Asked
         from recpref.data.opening import open_file
 
@@ -79,7 +82,10 @@ class Interactions:
     def from_folder(cls, path: str | Path) -> Interactions:
         """From a folder with ``interactions*.csv[.gz]`` and, where they exist, ``items`` and ``users`` of features.
 
-        Or of RecBole's atomic files, a Hugging Face data set, or files called train, valid and test.
+        Or of RecBole's atomic files, a Hugging Face data set, or files called train, valid and test. Columns are guessed.
+
+        Raises: FileNotFoundError where there are no interactions; ValueError as ``from_dataframe``, where a column could not be guessed,
+        and for ids described twice.
         """
         from recpref.data.opening import read_folder
 
