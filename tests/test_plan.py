@@ -63,7 +63,7 @@ def test_a_value_is_asked_for_as_it_is_said(key: str, value: object) -> None:
         ("[1]", "has format None"),
         ("", "has format None"),
         ("a: [", r"experiment\.yaml is not valid YAML"),
-        ("a: !!python/name:os.system", r"experiment\.yaml is not valid YAML, or uses a tag, which is refused: .*tag"),
+        ("a: !!python/name:os.system", r"experiment\.yaml is not valid YAML, or uses a tag, which is refused: .*constructor for the tag"),
         (f"format: {FORMAT}\nmodel: 3", r"experiment\.yaml is damaged"),
     ],
 )
