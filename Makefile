@@ -29,7 +29,9 @@ check: install
 	$(BIN)/mypy
 	mkdir -p build && rm -rf build/wheel && $(BIN)/python -m build --wheel --outdir build/wheel . > build/wheel.log 2>&1 || (cat build/wheel.log; exit 1)
 	$(BIN)/python -m zipfile --list build/wheel/*.whl | grep "recpref/cards/.*toml"
-	$(BIN)/python -m zipfile --list build/wheel/*.whl | grep "recpref/suites/.*toml\|recpref/claims.toml\|leaderboard/page"
+	$(BIN)/python -m zipfile --list build/wheel/*.whl | grep "recpref/suites/.*toml"
+	$(BIN)/python -m zipfile --list build/wheel/*.whl | grep "recpref/claims.toml"
+	$(BIN)/python -m zipfile --list build/wheel/*.whl | grep "leaderboard/page"
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache

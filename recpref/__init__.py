@@ -1,4 +1,4 @@
-"""recpref: recommender systems with preference-aware models.
+"""recpref: sequential recommenders and their baselines, trained, evaluated and compared alike; preference-aware models are planned.
 
 >>> import recpref
 >>> run = recpref.fit("model=bert4rec", data="ml_100k")          # doctest: +SKIP
@@ -31,8 +31,11 @@ _HOMES = {
 }
 
 
-def load(path: str | Path, *, trust: str | None = None) -> Run:
-    """A saved run. See ``Run.load``."""
+def load(path: str | Path, *, trust: str | tuple[str, ...] | None = None) -> Run:
+    """A saved run. ``trust`` names the model, or model and base, that are not recpref's and may be imported: ``their.package:Thing``.
+
+    Raises: FileNotFoundError where there is no run; ValueError where it is incomplete, of another format, or not trusted.
+    """
     from recpref.run import Run
 
     return Run.load(path, trust=trust)

@@ -63,7 +63,7 @@ def run_suite(words: list[str]) -> None:
     suite = read(pairs["suite"])
     if "seeds" in pairs:
         suite = replace(suite, seeds=_seeds(pairs["seeds"]))
-    workers = _number("workers", pairs.get("workers", "1"))
+    workers = console.whole_number("workers", pairs.get("workers", "1"))
     out = pairs.get("out", "runs")
     users = [f"{key}={value}" for key, value in pairs.items() if key not in OWN]
     warm()
@@ -249,12 +249,6 @@ def _seeds(text: str) -> list[int]:
     if not all(re.fullmatch(r"-?\d{1,18}", word) for word in words) or len({*words}) < len(words):
         raise ValueError(f"seeds={text} must be different whole numbers, such as seeds=[1,2,3]")
     return [int(word) for word in words]
-
-
-def _number(key: str, text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise ValueError(f"{key}={text} must be a whole number of at least 1")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,8 @@ def names(kind: str) -> list[str]:
 
 
 def refuse_unknown(kind: str, name: str) -> None:
-    """Raises: ValueError for a name that is none of ours nor somebody's, with the nearest and all legal names; imports nothing."""
+    """Imports nothing. Raises: ValueError for a name that is neither ours nor of the form ``package:Thing``, with the nearest and all
+    legal names."""
     if ":" not in name and name not in names(kind):
         raise ValueError(unknown(kind, name, names(kind), hint="or your.package:Thing"))
 
@@ -65,6 +66,11 @@ def _elsewhere(kind: str, name: str) -> Any:
     if not callable(found):
         raise ValueError(f"{kind}={name} is {found!r}, and no class or function")
     return found
+
+
+def trains_itself(model: Any) -> bool:
+    """Whether a model, or its class, has a ``fit`` of its own: it counts or solves, and nothing trains it step by step."""
+    return hasattr(model, "fit")
 
 
 def options_of(component: Callable[..., Any]) -> dict[str, inspect.Parameter]:

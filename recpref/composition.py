@@ -107,18 +107,20 @@ def compose(overrides: Iterable[str], *, strict: bool = True) -> Plan:
         components.find("beyond", name)
     parts = {kind: Part(pairs[kind], content[kind]) for kind in kinds}
     plan = Plan(**{**general, **content, **parts, "data": DataPart(pairs.get("data"), content["data"])})
-    if plan.start != "none" and hasattr(model, "fit"):
+    if plan.start != "none" and components.trains_itself(model):
         raise ValueError(f"start={plan.start}: model={plan.model.name} only counts and starts from nothing; leave start out")
     if plan.start == SELF:
         return replace(plan, before=replace(plan, start="none", refit=False))
     if plan.start == BASE and plan.base is None:
-        raise ValueError(f"start={BASE} trains what a model wraps, and model={plan.model.name} wraps nothing; say none, or a run's folder")
+        raise ValueError(
+            f"start={BASE} trains what a model wraps, and model={plan.model.name} wraps nothing; say none, {SELF}, or a run's folder"
+        )
     return replace(plan, before=compose(before(user, pairs), strict=False)) if plan.start == BASE else plan
 
 
 def heeded(overrides: Iterable[str], own: Iterable[str]) -> list[str]:
-    """The overrides without those that say nothing to the model they name: what a suite says of all models holds for those that it says
-    something to. Those of ``own``, which are of this model alone, all stay; so do all where something is wrong with them."""
+    """The overrides that apply to the model they name. A suite gives common options to all its models; one that a model cannot use is
+    dropped here, not refused. The model's ``own`` always stay; if composing fails, all do, so that ``compose`` reports the error."""
     overrides = list(overrides)
     user = chosen(overrides)
     try:
@@ -179,7 +181,7 @@ def _out(text: str) -> str:
 
 def _start(text: str) -> str:
     if text in ("", "null"):
-        raise ValueError(f"start={text} must be none, {BASE}, or the folder of a run, such as start=runs/...")
+        raise ValueError(f"start={text} must be none, {BASE}, {SELF}, or the folder of a run, such as start=runs/...")
     return text
 
 

@@ -68,6 +68,13 @@ def pairs(arguments: list[str], about: str | None) -> dict[str, str] | None:
     return chosen(overrides)
 
 
+def whole_number(key: str, text: str, *, least: int = 1) -> int:
+    """The number that an option of a verb says. Raises: ValueError where it says none, or one below ``least``."""
+    if not text.isdecimal() or int(text) < least:
+        raise ValueError(f"{key}={text} must be a whole number of at least {least}")
+    return int(text)
+
+
 def switches(arguments: list[str], known: set[str]) -> tuple[set[str], list[str]]:
     """``--help`` and its like, apart from the overrides. Raises: ValueError for a switch that is not ``known``."""
     given = {argument for argument in arguments if argument.startswith("-")}

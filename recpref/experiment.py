@@ -45,7 +45,9 @@ def fit(*overrides: str, data: Interactions | str | None = None, resume: str | P
     Ctrl-C ends training and keeps the best model so far. ``resume`` is the folder of a run whose training was
     interrupted or killed; it continues to the same weights as an uninterrupted one, with the same data and options.
 
-    Raises: ValueError for anything wrong with names, options or data; nothing is written then.
+    Returns: the run as it was saved, at ``run.path``, with its metrics in ``run.metrics``.
+    Raises: ValueError for anything wrong with names, options or data, FileNotFoundError where the data or the run of ``resume`` is not
+    there, PermissionError where ``out`` cannot be written to; nothing is written then. FloatingPointError where training diverges.
     """
     if data is not None and not isinstance(data, str | Interactions):
         kind = type(data).__name__
@@ -63,7 +65,9 @@ def fit(*overrides: str, data: Interactions | str | None = None, resume: str | P
 
 
 def run_of(plan: Plan, data: Interactions, *, resume: str | Path | None = None) -> Run:
-    """The run of a complete plan (see ``compose``) on its data, which has been opened already; first that of the plan before it.
+    """The run of a complete plan (see ``compose``) on its data, which has been opened already.
+
+    If the plan starts from a run that is not there yet, that run is made first.
 
     Several processes train together where ``trainer.devices`` says so; of what needs one only, the others see the result.
     What torchrun or SLURM starts anew goes on from the saved state, if there is one.
@@ -139,7 +143,7 @@ def _trained_before(plan: Plan, data: Interactions) -> None:
     if not finished(path) and (processes.restarted() or not (path / STATE).is_file()):
         run_of(plan, data)
     if not finished(path):
-        raise ValueError(f"the training of the base was interrupted; continue it with resume={path}, and say this again")
+        raise ValueError(f"the first stage was interrupted; continue it with resume={path}, and say this again")
 
 
 def located(plan: Plan, data: Interactions) -> tuple[Plan, Path]:
@@ -222,7 +226,7 @@ def _trained(
     model, objective, examples = _parts(plan, rows)
     if plan.start != "none" and not (place / STATE).is_file():
         begin(model, plan)
-    if hasattr(model, "fit"):
+    if components.trains_itself(model):
         said = components.build(model.fit, {}, {"train": rows, "split": split, "seed": plan.seed})
         return model.eval(), Course(said=said or {})
     stopping = Stopping(**plan.stopping)
@@ -249,7 +253,7 @@ def _parts(plan: Plan, rows: Interactions) -> tuple[Any, Any, Any]:
     """
     facts = {"n_items": rows.n_items, "n_users": rows.n_users, "item_counts": rows.item_counts, "train": rows}
     model = components.model_of(plan, facts)
-    if hasattr(model, "fit"):
+    if components.trains_itself(model):
         return model, None, None
     facts |= {"d_model": model.table()[0].shape[1]} if hasattr(model, "table") else {}
     facts |= {"loss": _component(plan.loss, "loss", facts), "sampler": _component(plan.sampler, "sampler", facts)}

@@ -51,7 +51,7 @@ def overview(overrides: list[str]) -> None:
     if model is not None and wraps(model):
         named |= {"base": components.find("base", base_name(model, chosen(overrides)))}
     for section, component in {**models, **named, **fixed_sections()}.items():
-        if section not in TRAINING or not hasattr(model, "fit"):
+        if section not in TRAINING or not components.trains_itself(model):
             _print_options(section, component)
 
 

@@ -39,7 +39,7 @@ class Plan:
     ``base`` is what a model wraps; ``table`` is how it keeps its items, where that was said.
 
     ``start`` is the run whose weights training starts from; ``before`` is the plan of that run where
-    it is still to be trained (``start=base``), which is known until then only, and never written.
+    it is still to be trained (``start=base`` or ``start=self``), which is known until then only, and never written.
     """
 
     seed: int
@@ -95,6 +95,12 @@ class Plan:
         """The names of the model and, where it has one, of its base."""
         return tuple(part.name for part in (self.model, self.base) if part is not None)
 
+    def value(self, key: str) -> Any:
+        """What ``model.n_rounds`` is here, or ``objective``, which part it is; None where there is nothing of that name."""
+        section, _, option = key.partition(".")
+        there = self.content.get(section)
+        return there.get(option or "name") if isinstance(there, dict) else there
+
     def digest(self, data_digest: str) -> str:
         """Eight characters that stand for the experiment on this data, whatever the seed, what the data is called and wherever it is saved.
 
@@ -143,7 +149,7 @@ def read(file: Path) -> Written:
     try:
         content = yaml.safe_load(file.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file} is no yaml that may be read: {' '.join(str(error).split())}") from error
+        raise ValueError(f"{file} is not valid YAML, or uses a tag, which is refused: {' '.join(str(error).split())}") from error
     found = content.get("format") if isinstance(content, dict) else None
     if found != FORMAT:
         raise ValueError(

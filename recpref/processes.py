@@ -114,7 +114,7 @@ def agreed(said: bool) -> bool:
 
 
 def summed(values: list[float]) -> list[float]:
-    """The sums over all processes of as many numbers of each. Units: float64."""
+    """Each number summed over all processes; all pass lists of one length. Units: float64."""
     if not connected():
         return values
     import torch

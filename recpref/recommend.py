@@ -62,7 +62,7 @@ def _recommend(asked: Asked, path: Path, out: Path, columns: dict[str, str]) -> 
     refuse_unwritable(out, "FILE")
     from recpref.retrieval.approximate import KINDS
 
-    k = _number("k", asked.k)
+    k = console.whole_number("k", asked.k)
     seen = asked.filter_seen.lower()
     if seen not in ("true", "false"):
         raise ValueError(unknown("filter_seen", seen, ("true", "false")))
@@ -71,7 +71,8 @@ def _recommend(asked: Asked, path: Path, out: Path, columns: dict[str, str]) -> 
     from recpref.run import Run
 
     run = Run.load(path, trust=asked.trust)
-    frame = run.recommend(_histories(run, asked.data, columns), k, filter_seen=seen == "true", search=asked.search)
+    histories = _histories(run, asked.data, columns)
+    frame = run.recommend(histories, k, filter_seen=seen == "true", search=asked.search)  # type: ignore[arg-type]  # checked above
     _write(frame, out)
     print(f"{len(frame):,} recommendations for {frame.user.nunique():,} users in {out}")
     if "found" in frame.attrs:
@@ -87,12 +88,6 @@ def _write(frame: pd.DataFrame, out: Path) -> None:
         partial.replace(out)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _number(key: str, text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise ValueError(f"{key}={text} must be a whole number of at least 1")
-    return int(text)
 
 
 def _histories(run: Any, data: str | None, columns: dict[str, str]) -> Any:

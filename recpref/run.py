@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -45,7 +45,8 @@ class Trained(NamedTuple):
 class Run:
     """A trained model with all that is known of how it came about.
 
-    ``experiment``: the plan, names and values of every option. ``metrics``: ``test/ndcg@10`` and its like, and ``train/...``.
+    ``path``: its folder. ``experiment``: the plan, names and values of every option. ``metrics``: ``test/ndcg@10`` and its like, and
+    ``train/...``. ``model``: the model itself, on the CPU and in evaluation mode. ``items``: original ids of its items, by number.
     """
 
     path: Path
@@ -153,7 +154,7 @@ class Run:
         *,
         filter_seen: bool = True,
         batch_size: int = 256,
-        search: str = "exact",
+        search: Literal["exact", "hnsw", "ivf"] = "exact",
         breadth: int = 128,
     ) -> pd.DataFrame:
         """The k best items for every user of a frame of histories (columns as in training) or of Interactions.
@@ -162,11 +163,13 @@ class Run:
         no known item gets no rows and is counted, too. ``histories`` names the columns of a frame that has others, and says what
         a frame without times is taken for.
 
-        ``search`` other than ``exact`` looks in an index of faiss, ``breadth`` wide (``recpref.retrieval.approximate``), and the frame's
-        ``attrs["found"]`` is the share of the exact lists of its first batch that it found.
+        ``filter_seen`` leaves out the items of each user's history; ``batch_size`` users are served at once. ``search`` other than
+        ``exact`` looks in an index of faiss, ``breadth`` wide (see ``Approximate``), and the frame's ``attrs["found"]`` is the share of
+        the exact lists of its first batch that it found.
 
         Returns: a frame ``user, item, rank, score`` in the order of user ids; rank 1 is best. Users get fewer than ``k``
-        rows where the catalogue has no more items to offer.
+        rows where the catalogue has no more items to offer. ``score`` is what the model gives the item: no probability, not comparable
+        between models nor, where one answers in rounds, between its rounds.
         Raises: ValueError for k < 1, as ``histories`` and as ``Approximate``.
         """
         for name, value in (("k", k), ("batch_size", batch_size)):

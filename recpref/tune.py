@@ -1,4 +1,4 @@
-"""python -m recpref.tune model=sasrec data=ml_1m n_trials=50 [space.KEY=...] [key=value ...]: search by validation NDCG@10.
+"""python -m recpref.tune model=sasrec data=ml_1m [space.KEY=...] [key=value ...]: search by validation NDCG at stopping.k (10 by default).
 
   space.model.d_model=[64,128]  space.model.dropout=0.1..0.5  "space.optimizer.lr=1e-4..1e-2 log"   what varies beside the model's own
   n_trials=50  search=tpe|gp|random  pruner=median|none  workers=1  search_seed=1                   how it is searched
@@ -79,7 +79,11 @@ def _tune_suite(name: str, asked: Asked, pairs: dict[str, str]) -> None:
     from recpref.overrides import chosen
     from recpref.tuned_suites import name_of, searches, with_tuned
 
-    suite, users, n_trials = read(name), [f"{key}={value}" for key, value in pairs.items()], _count("n_trials", asked.n_trials)
+    suite, users, n_trials = (
+        read(name),
+        [f"{key}={value}" for key, value in pairs.items()],
+        console.whole_number("n_trials", asked.n_trials),
+    )
     place = Path(asked.studies).expanduser() / f"suite-{suite.name}"
     wanted, wrong = searches(suite, users, pairs.get("out", "runs"))
     for job in wrong:
@@ -90,12 +94,14 @@ def _tune_suite(name: str, asked: Asked, pairs: dict[str, str]) -> None:
         own = asked._replace(studies=str(place), study=name_of(experiment))
         arguments = [*experiment.overrides, *(f"{key}={value}" for key, value in own._asdict().items() if value is not None)]
         try:
-            overrides, trials = _found(_tune(own, {}, chosen(experiment.overrides), arguments), n_trials)
+            overrides, unfinished = _found(_tune(own, {}, chosen(experiment.overrides), arguments), n_trials)
         except ValueError as error:
             print(f"left out: {experiment.data} {experiment.grid} {experiment.model}: {error}")
             failed += 1
             continue
-        found.append(Tuned(experiment.data, experiment.model, trials, overrides, experiment.grid))
+        found.append(Tuned(experiment.data, experiment.model, n_trials, overrides, experiment.grid, unfinished))
+        if unfinished:
+            print(f"{n_trials - unfinished} of {n_trials} trials finished; the tuned suite says so")
     if not found:
         raise ValueError(f"no model of the suite {suite.name} could be tuned; nothing is written")
     file = place / f"{suite.name}_tuned.toml"
@@ -106,14 +112,15 @@ def _tune_suite(name: str, asked: Asked, pairs: dict[str, str]) -> None:
 
 
 def _found(study: Any, n_trials: int) -> tuple[list[str], int]:
-    """What the best trial says, and of how many. Raises: ValueError for a study of more than were asked for, whose best may be of those."""
+    """What the best trial says, and how many of those that were asked for did not finish. Raises: ValueError for a study of more, whose
+    best may be of those."""
     from recpref.tuning.study import finished
 
     if (trials := finished(study)) > n_trials:
         raise ValueError(
             f"its study holds {trials} trials already, more than n_trials={n_trials}; say n_trials={trials}, or studies=FOLDER"
         )
-    return study.best_trial.user_attrs["overrides"], n_trials
+    return study.best_trial.user_attrs["overrides"], n_trials - trials
 
 
 def _tune(asked: Asked, wanted: dict[str, str], pairs: dict[str, str], arguments: list[str]) -> Any:
@@ -127,8 +134,9 @@ def _tune(asked: Asked, wanted: dict[str, str], pairs: dict[str, str], arguments
     from recpref.tuning.trial import Problem
 
     fixed = [f"{key}={value}" for key, value in pairs.items()]
-    search = study.Search(_count("n_trials", asked.n_trials), asked.search, asked.pruner, _count("search_seed", asked.search_seed, least=0))  # type: ignore[arg-type]  # checked above
-    workers, worker = _count("workers", asked.workers), _count("worker", asked.worker, least=0)
+    n_trials, seed = console.whole_number("n_trials", asked.n_trials), console.whole_number("search_seed", asked.search_seed, least=0)
+    search = study.Search(n_trials, asked.search, asked.pruner, seed)  # type: ignore[arg-type]  # checked above
+    workers, worker = console.whole_number("workers", asked.workers), console.whole_number("worker", asked.worker, least=0)
     space = space_of(pairs["model"], wanted, fixed)
     data = data_of(compose(fixed).data)
     place = study.folder(Path(asked.studies).expanduser(), data.slug, pairs["model"], asked.study)
@@ -187,12 +195,6 @@ def _print(found: Any, place: Path, fixed: list[str]) -> None:
 
 def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _count(key: str, text: str, *, least: int = 1) -> int:
-    if not text.isdigit() or int(text) < least:
-        raise ValueError(f"{key}={text} must be a whole number of at least {least}")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -108,7 +108,8 @@ class Scorer(Retriever, Protocol):
     """An architecture: embed, encode, score. It knows nothing of losses, samples or training.
 
     ``causal`` says whether position t is kept from seeing t + 1. A model may also offer ``encode_at(x, history, where) -> [M, D]``,
-    the rows of ``encode`` where ``where`` [B, L] is True, where that is less work than all of them.
+    the rows of ``encode`` where ``where`` [B, L] is True, where that is less work than all of them. All else that one may offer:
+    ``docs/own_parts.md``.
     """
 
     causal: bool

@@ -1,4 +1,4 @@
-"""Options that would say nothing to an experiment: a loss beside an objective that has its own, training beside a model that counts."""
+"""Options that would change nothing in an experiment: a loss beside an objective that has its own, training beside a model that counts."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ TAKEN = ("loss", "sampler")  # what an objective may take, and names among its f
 
 
 def idle(keys: Iterable[str], pairs: dict[str, Any]) -> dict[str, str]:
-    """Those of some options that say nothing to the experiment of ``pairs``, each with a line that says why.
+    """Those of some options that would change nothing in the experiment of ``pairs``, each with a line that says why.
 
     Raises: ValueError for a model or an objective that is none.
     """
     model = components.find("model", pairs["model"])
-    if hasattr(model, "fit"):
+    if components.trains_itself(model):
         why = f"model={pairs['model']} is not trained step by step"
         return {key: _line(key, pairs[key], why) for key in keys if key.partition(".")[0] in TRAINING}
     takes = components.facts_of(components.find("objective", pairs["objective"]))

@@ -33,6 +33,12 @@ class Picky:
         self.n_items, self.width = n_items, width
 
 
+def test_models_that_count_train_themselves() -> None:
+    """It is asked of classes, before one is built, and of what was built."""
+    ease, sasrec = (components.find("model", name) for name in ("ease", "sasrec"))
+    assert [components.trains_itself(one) for one in (ease, ease(3), sasrec, sasrec(3))] == [True, True, False, False]
+
+
 def test_the_names_of_a_kind_are_its_files() -> None:
     """The file system is the registry."""
     folder = Path(importlib.import_module("recpref.models").__file__ or "").parent

@@ -279,7 +279,7 @@ BAD_BASES = [
     ("base.norm=mid", r"unknown base\.norm 'mid'; known: post, pre"),
     ("model.d_model=3", r"unknown option of model 'd_model'; .*known: .*loss_decay, .*n_rounds"),
     ("model.n_rounds=1.5", r"model\.n_rounds=1\.5: .*Integer"),
-    ("start=", r"start= must be none, base, or the folder of a run"),
+    ("start=", r"start= must be none, base, self, or the folder of a run"),
 ]
 
 

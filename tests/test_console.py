@@ -149,3 +149,15 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
         process.stdout.close()
         assert process.stderr.read() == ""
         assert process.wait() == 1
+
+
+@pytest.mark.parametrize(("text", "least"), [("1", 1), ("0", 0), ("50", 1)])
+def test_a_whole_number_is_read(text: str, least: int) -> None:
+    assert console.whole_number("workers", text, least=least) == int(text)
+
+
+@pytest.mark.parametrize(("text", "least"), [("0", 1), ("-1", 0), ("many", 1), ("1.5", 1), ("", 1), ("\u00b2", 1)])
+def test_what_is_no_whole_number_is_refused(text: str, least: int) -> None:
+    """A superscript two is a digit to Python, and no number."""
+    with pytest.raises(ValueError, match=f"workers={text} must be a whole number of at least {least}"):
+        console.whole_number("workers", text, least=least)

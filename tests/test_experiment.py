@@ -352,6 +352,7 @@ def test_a_model_from_elsewhere_trains_and_loads_only_when_trusted(
         with pytest.raises(ValueError, match=r"made by their_thing:Thing, .*not part of recpref; .*trust='their_thing:Thing'"):
             Run.load(run.path, trust=trust)
     assert "their_thing" not in sys.modules
+    assert recpref.load(run.path, trust=("their_thing:Other", name)).path == run.path
     again = Run.load(run.path, trust=name)
     histories = cycle().head(20)
     pd.testing.assert_frame_equal(again.recommend(histories), run.recommend(histories))

@@ -39,13 +39,31 @@ def test_only_the_name_and_the_options_of_the_data_change() -> None:
 
 
 @pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("model.d_model", 16),
+        ("objective", "score"),
+        ("seed", 3),
+        ("trainer.max_epochs", 400),
+        ("data", "ml_100k"),
+        ("model.n_rounds", None),
+        ("table", None),
+        ("nothing.at_all", None),
+    ],
+)
+def test_a_value_is_asked_for_as_it_is_said(key: str, value: object) -> None:
+    """By the key of an override; of what the plan has not it is None."""
+    assert compose(["model=sasrec", "data=ml_100k", "model.d_model=16", "seed=3"]).value(key) == value
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("format: 99", rf"has format 99, and this recpref reads format {FORMAT}"),
         ("[1]", "has format None"),
         ("", "has format None"),
-        ("a: [", r"experiment\.yaml is no yaml"),
-        ("a: !!python/name:os.system", r"experiment\.yaml is no yaml .*tag"),
+        ("a: [", r"experiment\.yaml is not valid YAML"),
+        ("a: !!python/name:os.system", r"experiment\.yaml is not valid YAML, or uses a tag, which is refused: .*constructor for the tag"),
         (f"format: {FORMAT}\nmodel: 3", r"experiment\.yaml is damaged"),
     ],
 )

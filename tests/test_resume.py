@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from states import continued, kept
 
 import recpref
 from recpref.training import callbacks
@@ -56,31 +56,19 @@ def equal(left, right):
 
 
 @pytest.mark.parametrize(("model", "accumulated", "saved"), [("bert4rec", 1, 16), ("sasrec", 1, 16), ("sasrec", 2, 8)])
-def test_from_every_saved_state_training_ends_at_the_same_weights(model, accumulated, saved, frame, tmp_path, monkeypatch):
-    data, states = interactions(frame), []
-    save = callbacks.SaveState.save
-
-    def save_and_keep(self, trainer):
-        save(self, trainer)
-        states.append(shutil.copy(self.path, tmp_path / f"{len(states)}.ckpt"))
-
-    monkeypatch.setattr(callbacks.SaveState, "save", save_and_keep)
+def test_from_every_saved_state_training_ends_at_the_same_weights(model, accumulated, saved, frame, tmp_path):
+    data = interactions(frame)
     options = (f"model={model}", *OPTIONS, f"trainer.accumulate_grad_batches={accumulated}", f"out={tmp_path / 'runs'}")
-    whole = recpref.fit(*options, data=data)
-    expected, description = weights(whole), (whole.path / "experiment.yaml").read_text()
-    monkeypatch.setattr(callbacks.SaveState, "save", save)
+    with kept(tmp_path) as states:
+        whole = recpref.fit(*options, data=data)
+    expected = weights(whole)
     assert len(states) == saved  # 4 epochs of 4 batches: a save between two steps and one after each epoch
-    for state in states[::3]:
-        shutil.rmtree(whole.path)
-        place_of(whole.path).mkdir()
-        shutil.copy(state, place_of(whole.path) / STATE)
-        (place_of(whole.path) / "experiment.yaml").write_text(description)
-        continued = recpref.fit(data=data, resume=whole.path)
-        assert equal(weights(continued), expected)
-        assert metrics(continued) == metrics(whole)
+    for state, run in continued(whole, states[::3], data):
+        assert equal(weights(run), expected)
+        assert metrics(run) == metrics(whole)
         before = torch.load(state, weights_only=True)["seconds"]
-        assert continued.trained.seconds > before > 0  # time spent before the interruption counts
-        assert not (continued.path / STATE).exists()
+        assert run.trained.seconds > before > 0  # time spent before the interruption counts
+        assert not (run.path / STATE).exists()
 
 
 def _start(csv, out, *extra):

@@ -345,7 +345,7 @@ def test_a_tag_in_the_experiment_is_never_executed(copy: Path) -> None:
     trap = copy / "executed"
     with (copy / "experiment.yaml").open("a") as file:
         file.write(f'trap: !!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path ["{trap}"]]\n')
-    with pytest.raises(ValueError, match="tag"):
+    with pytest.raises(ValueError, match="constructor for the tag"):
         Run.load(copy)
     assert not trap.exists()
 
@@ -353,8 +353,8 @@ def test_a_tag_in_the_experiment_is_never_executed(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("format: 1\nx: !!python/name:os.system\n", "tag"),
-        ("format: [1\n", "yaml"),
+        ("format: 1\nx: !!python/name:os.system\n", "constructor for the tag"),
+        ("format: [1\n", "is not valid YAML"),
         ("format: 1\n", "model"),
     ],
 )

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from states import continued, kept
 
 import recpref
 from recpref import components, console, experiment
@@ -19,8 +20,7 @@ from recpref.data.interactions import Interactions
 from recpref.run import Run
 from recpref.start import begin, finished, refuse_start
 from recpref.train import train
-from recpref.training import callbacks
-from recpref.workplace import STATE, place_of
+from recpref.workplace import STATE
 
 SHAPE = ("d_model=8", "n_layers=1", "n_heads=1", "max_len=10")
 SHORT = ("trainer.max_epochs=2", "stopping.every=1", "loader.batch_size=16", "logger=csv", "evaluation.ks=[2,10]")
@@ -288,7 +288,7 @@ def test_an_interrupted_base_is_not_gone_on_with(data: Interactions, tmp_path: P
     assert finished(path)
     (path / "metrics.json").write_text(json.dumps(metrics | {"train/interrupted": True}))
     (path / STATE).write_text("hours of work")
-    with pytest.raises(ValueError, match=rf"the training of the base was interrupted; continue it with resume={path}"):
+    with pytest.raises(ValueError, match=rf"the first stage was interrupted; continue it with resume={path}"):
         recpref.fit(*ADA, f"out={tmp_path}", data=data)
     assert (path / STATE).is_file()
 
@@ -297,36 +297,19 @@ def test_a_base_that_is_stopped_stops_the_command(data: Interactions, tmp_path: 
     """Ctrl-C in the first stage: its run is kept as interrupted, and the message says how to go on."""
     original = experiment.train
     monkeypatch.setattr(experiment, "train", lambda *given: original(*given)._replace(interrupted=True))
-    with pytest.raises(
-        ValueError, match=r"the training of the base was interrupted; continue it with resume=.*sasrec.*, and say this again"
-    ):
+    with pytest.raises(ValueError, match=r"the first stage was interrupted; continue it with resume=.*sasrec.*, and say this again"):
         recpref.fit(*ADA, f"out={tmp_path}", data=data)
     assert not list(tmp_path.glob("toy/ada_retrieval/*"))
 
 
-def test_from_every_saved_state_training_ends_at_the_same_weights(
-    data: Interactions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_from_every_saved_state_training_ends_at_the_same_weights(data: Interactions, tmp_path: Path) -> None:
     """Bit for bit, and without the run that it started from, which may be gone by then."""
     options = (*ADA, "stopping.save_seconds=0", "optimizer.decay=linear", "optimizer.average=0.9", f"out={tmp_path / 'runs'}")
-    states, save = [], callbacks.SaveState.save
-
-    def save_and_keep(self: callbacks.SaveState, trainer: object) -> None:
-        save(self, trainer)
-        if "ada_retrieval" in str(self.path):
-            states.append(shutil.copy(self.path, tmp_path / f"{len(states)}.ckpt"))
-
-    monkeypatch.setattr(callbacks.SaveState, "save", save_and_keep)
-    whole = recpref.fit(*options, data=data)
-    monkeypatch.setattr(callbacks.SaveState, "save", save)
-    expected, description = weights(whole), (whole.path / "experiment.yaml").read_text()
+    with kept(tmp_path, of="ada_retrieval") as states:
+        whole = recpref.fit(*options, data=data)
+    expected = weights(whole)
     shutil.rmtree(whole.experiment.start)
     assert len(states) > 10
-    for state in (states[0], states[len(states) // 2], states[-1]):
-        shutil.rmtree(whole.path)
-        place_of(whole.path).mkdir()
-        shutil.copy(state, place_of(whole.path) / STATE)
-        (place_of(whole.path) / "experiment.yaml").write_text(description)
-        continued = recpref.fit(data=data, resume=whole.path)
-        assert equal(weights(continued), expected)
-        assert continued.metrics | {"train/seconds": 0} == whole.metrics | {"train/seconds": 0}
+    for _, run in continued(whole, (states[0], states[len(states) // 2], states[-1]), data):
+        assert equal(weights(run), expected)
+        assert run.metrics | {"train/seconds": 0} == whole.metrics | {"train/seconds": 0}

@@ -13,6 +13,7 @@ from recpref.leaderboard.suite_files import read
 from recpref.overrides import chosen
 from recpref.tune import tune
 from recpref.tuned_suites import has_space, name_of, searches, with_tuned
+from recpref.tuning import study
 
 SUITE = """
 title = "Tiny"
@@ -91,6 +92,19 @@ def test_a_suite_tuned_and_tuned_again(suite: str, tmp_path: Path, capsys: pytes
     assert float(found["ease", "clicks"]) == pytest.approx(frame.loc[frame.ndcg.idxmax(), "model.l2"], rel=1e-2)
     assert found["settled", "clicks"] == "5"
     assert found["ease", "gone"] is None
+
+
+def test_a_search_of_which_fewer_trials_finished_says_so(
+    suite: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of three is never tried: two finished, and the suite's board does not say that three did."""
+    work = study.work
+    monkeypatch.setattr(study, "work", lambda found, problem, n_trials, **rest: work(found, problem, n_trials - 1, **rest))
+    tune([f"suite={suite}", "n_trials=3", f"studies={tmp_path}/studies", f"out={tmp_path}/runs"])
+    assert "2 of 3 trials finished" in capsys.readouterr().out
+    tuned = read(str(tmp_path / "studies" / "suite-tiny" / "tiny_tuned.toml"))
+    assert [(one.trials, one.unfinished) for one in tuned.tuned] == [(3, 1)]
+    assert "Tuned by 3 trials each (fewer finished: ease on clicks 2)" in tuned.budget
 
 
 @pytest.mark.parametrize(

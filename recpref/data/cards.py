@@ -2,6 +2,42 @@
 
 A card's data is looked for in ``$RECPREF_DATA``, in the local cache, in the copy that RecBole's wheel carries (read as a
 file, never imported), and at last downloaded. Every source must give the counts and the digest that the card names.
+
+    name = "toy"                             # the file's
+    title = "Toy clicks"                     # shown by --help
+    homepage = "https://example.org/toy"
+    licence = "CC BY 4.0"
+    citation = "A. Author. Toy clicks. 2020."
+    columns = ["user_id", "item_id", "rating", "timestamp"]      # in their order, for files of the sources recbole and url
+    time = "timestamp"                       # the column of times (this is the default), or "none"
+    verified = true                          # false: whether the counts below are right is not known
+
+    [filter]                                 # done to the data before it is counted; without: nothing
+    k_core = 5
+    min_rating = 4
+    duplicates = "keep"                      # or first, last, refuse
+
+    [expected]                               # each is compared with the data, if it is there
+    users = 943
+    items = 1682
+    interactions = 100000
+    digest = "00d5..."
+
+    [[sources]]                              # the first that is there is taken
+    kind = "folder"                          # under $RECPREF_DATA: see Interactions.from_folder
+    path = "toy"
+
+    [[sources]]
+    kind = "recbole"                         # a file in RecBole's wheel
+    path = "dataset_example/toy/toy.inter"
+    header = true                            # its first line is one, which ``columns`` stands for; by default false
+
+    [[sources]]
+    kind = "url"                             # downloaded once
+    path = "https://example.org/toy.zip"
+    sha256 = "50d2..."                       # of what is downloaded
+    member = "toy/clicks.csv"                # of an archive
+    separator = ","                          # by default a tab
 """
 
 from __future__ import annotations
@@ -78,7 +114,7 @@ def card(name: str) -> Card:
 def load(
     name: str,
     *,
-    k_core_of: int | None = None,
+    k_core: int | None = None,
     min_rating: float | None = None,
     rating: str | None = None,
     duplicates: Duplicates | None = None,
@@ -94,14 +130,14 @@ def load(
     asked = asked._replace(time=asked.time or description.time)
     data = filter_by(
         replace(_found(description, asked), name=name),
-        k_core_of=own.get("k_core") if k_core_of is None else k_core_of,
+        k_core=own.get("k_core") if k_core is None else k_core,
         min_rating=own.get("min_rating") if min_rating is None else min_rating,
         rating=rating,
         duplicates=duplicates or own.get("duplicates", "keep"),
         ties=ties,
     )
     differs = [
-        k_core_of not in (None, own.get("k_core")),
+        k_core not in (None, own.get("k_core")),
         min_rating not in (None, own.get("min_rating")),
         rating is not None,
         duplicates not in (None, own.get("duplicates", "keep")),
@@ -110,7 +146,7 @@ def load(
         asked.missing_time != "refuse",
     ]
     if any(differs):
-        return data.noted("asked for otherwise than the card does: its counts were not compared")
+        return data.noted("read with other options than the card's, so its counts were not checked")
     _check(data, description)
     return data.noted("the card's counts agree" if description.verified else "the card is not verified: its counts are not known")
 
@@ -199,8 +235,8 @@ def open_data(
     asked = Asked(user, item, time, separator, encoding, extra, also, missing_time, rated=min_rating is not None)
     path = Path(name)
     if name in names():
-        return load(name, k_core_of=k_core, min_rating=min_rating, rating=rating, duplicates=duplicates, ties=ties, asked=asked)
+        return load(name, k_core=k_core, min_rating=min_rating, rating=rating, duplicates=duplicates, ties=ties, asked=asked)
     if not (path.exists() or path.suffix):
         raise ValueError(unknown("data set", name, names(), hint=HINT))
     data = read_folder(path, asked) if path.is_dir() else open_file(path, asked)
-    return filter_by(data, k_core_of=k_core, min_rating=min_rating, rating=rating, duplicates=duplicates or "keep", ties=ties)
+    return filter_by(data, k_core=k_core, min_rating=min_rating, rating=rating, duplicates=duplicates or "keep", ties=ties)

@@ -20,7 +20,7 @@ Ties = Literal["file", "random"]
 def filter_by(
     data: Interactions,
     *,
-    k_core_of: int | None = None,
+    k_core: int | None = None,
     min_rating: float | None = None,
     rating: str | None = None,
     duplicates: Duplicates = "keep",
@@ -39,7 +39,7 @@ def filter_by(
         raise ValueError(unknown("data.ties", str(ties), get_args(Ties)))
     data = without_duplicates(data, duplicates)
     data = data if min_rating is None else at_least(data, min_rating, rating)
-    data = data if k_core_of is None else k_core(data, k_core_of)
+    data = data if k_core is None else only_k_core(data, k_core)
     return at_random(data) if ties == "random" else data
 
 
@@ -74,7 +74,7 @@ def without_duplicates(data: Interactions, policy: str) -> Interactions:
     return _kept(data, ~again, f"duplicates={policy}") if again.any() else data.noted(f"duplicates={policy}: there are none")
 
 
-def k_core(data: Interactions, k: int) -> Interactions:
+def only_k_core(data: Interactions, k: int) -> Interactions:
     """Drops users and items with fewer than ``k`` interactions, again and again until none is left, and renumbers.
 
     Raises: ValueError for ``k < 1`` or when nothing is left.

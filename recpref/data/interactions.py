@@ -51,7 +51,8 @@ class Interactions:
     ) -> Interactions:
         """From a pandas or polars frame, or anything that speaks Arrow. Rows of equal time keep their order.
 
-        With ``user`` and ``item`` named and no ``time`` there is no time; if either is not named, what is not is guessed.
+        If both ``user`` and ``item`` are named, nothing is guessed, and without ``time`` the rows count as being in order. If either is
+        missing, every unnamed column is guessed. ``name`` is what the data is called in tables and in the folder of a run.
 
         Raises: ValueError naming the column, the row and the value, for a missing column, an empty frame, missing ids,
         ids that are neither integers nor strings, or times that are no times.
@@ -69,7 +70,10 @@ class Interactions:
 
     @classmethod
     def from_file(cls, path: str | Path, *, user: str, item: str, time: str | None = None) -> Interactions:
-        """From CSV, TSV, JSON lines or Parquet (``.gz`` too). Raises: as ``from_dataframe``, and FileNotFoundError."""
+        """From CSV, TSV, JSON lines or Parquet (``.gz`` too). Without ``time`` the rows count as being in order.
+
+        Raises: as ``from_dataframe``, and FileNotFoundError.
+        """
         from recpref.data.asked import Asked
         from recpref.data.opening import open_file
 
@@ -79,7 +83,10 @@ class Interactions:
     def from_folder(cls, path: str | Path) -> Interactions:
         """From a folder with ``interactions*.csv[.gz]`` and, where they exist, ``items`` and ``users`` of features.
 
-        Or of RecBole's atomic files, a Hugging Face data set, or files called train, valid and test.
+        Or of RecBole's atomic files, a Hugging Face data set, or files called train, valid and test. Columns are guessed.
+
+        Raises: FileNotFoundError where there are no interactions; ValueError as ``from_dataframe``, where a column could not be guessed,
+        and for ids described twice.
         """
         from recpref.data.opening import read_folder
 

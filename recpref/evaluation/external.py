@@ -58,8 +58,9 @@ def evaluate(
     A warning counts what was removed, users of the frame that are not held out (ignored), and held-out users that the
     frame lacks (every place is a miss).
 
-    Raises: ValueError for a missing column or value, two columns of one name, ids of the wrong kind, a pair of user and item or of user and
-    rank that stands there twice, rank *and* score named, or ks as ``Evaluation``.
+    Returns: a report; ``means["ndcg@10"]`` and its like are its metrics, ``per_user`` is a frame of them, a row a held-out user.
+    Raises: FileNotFoundError where the data is not there; ValueError for a missing column or value, two columns of one name, ids of the
+    wrong kind, a pair of user and item or of user and rank that stands there twice, rank *and* score named, or ks as ``Evaluation``.
     """
     frame = _frame(rankings)
     data = data if isinstance(data, Interactions) else open_data(data)

@@ -49,7 +49,7 @@ class Evaluation:
     """The protocol: which metrics at which cut-offs, and whether items already seen may be recommended again.
 
     ``beyond`` names what else is said of the lists (see ``recpref.beyond``): all but ``diversity``, which may take longer than the
-    evaluation. ``alike_by`` is the item feature by whose words it tells items apart; without it, their users do.
+    evaluation. ``alike_by``: the item feature by whose words diversity compares items; by default it compares their users.
     ``sampled`` asks for a second report on sampled candidates (see ``recpref.evaluation.sampled``), labelled as such.
 
     Raises: ValueError for a cut-off, batch size or number of negatives below 1, or an empty list.

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -97,7 +97,7 @@ class Table:
 
     @property
     def protocol(self) -> Conditions:
-        return Conditions(self.split, self.ranking, self.filter_seen, self.valid_users, self.users, self.items, self.refit)
+        return Conditions(**{one.name: getattr(self, one.name) for one in fields(Conditions)})
 
 
 @dataclass(frozen=True)
@@ -204,15 +204,8 @@ def claimed(plan: Plan, sizes: Sizes, measured: Iterable[str], claims: Iterable[
 
 
 def _has(plan: Plan, needs: Iterable[str]) -> bool:
-    content = plan.content
-    for need in needs:
-        key, _, value = need.partition("=")
-        section, _, option = key.partition(".")
-        there = content.get(section)
-        there = there.get(option or "name") if isinstance(there, dict) else there
-        if str(there).lower() != value.lower():
-            return False
-    return True
+    said = (need.partition("=") for need in needs)
+    return all(str(plan.value(key)).lower() == value.lower() for key, _, value in said)
 
 
 def matched(protocol: Conditions, plan: Plan, sizes: Sizes) -> tuple[Literal["yes", "not known", "no"], str]:

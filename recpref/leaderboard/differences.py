@@ -29,7 +29,7 @@ def usual(model: str, recipe: str, kinds: tuple[str, ...] = ()) -> Plan:
 def trains_itself(plan: Plan) -> bool:
     """Whether the model has a ``fit`` of its own, so that the trainer's options, the loss and their like are none of its. Of a model
     that is not ours that is not known, because nothing is imported for it."""
-    return ":" not in plan.model.name and hasattr(components.find("model", plan.model.name), "fit")
+    return ":" not in plan.model.name and components.trains_itself(components.find("model", plan.model.name))
 
 
 def differences(plan: Plan, data_digest: str) -> list[str]:

@@ -152,7 +152,7 @@ def flips(rows: Sequence[Row]) -> Figure | None:
     ]
     cells = [[row.label, *(f"{row.aspects[key]:.4f}" for key in FLIPS)] for row in learned]
     layout = {"barmode": "group", "xaxis": {"title": {"text": "model"}}, "yaxis": {"title": {"text": "flip probability"}}}
-    note = "Of the sampled negatives in the epoch that was kept; means over seeds. One that no more than a constant has learned nothing."
+    note = "Of the sampled negatives in the epoch that was kept; means over seeds. A head whose deviation is 0 has learned only a constant."
     return Figure("Flip probabilities", note, traces, layout, ["model", *FLIPS.values()], cells)
 
 
@@ -160,9 +160,9 @@ def against(rows: Sequence[Row], metric: str, curve: Curve) -> Figure | None:
     """The metric against an option that differs between rows, such as rounds or noise: a line a value of ``by``, else a model."""
     lines: dict[str, list[tuple[Any, Row]]] = {}
     for row in rows:
-        x = option(row, curve.x)
+        x = row.plan.value(curve.x)
         if x is not None and metric in row.means:
-            by = row.label if curve.by == LABEL else f"{curve.by}={option(row, curve.by)}" if curve.by else row.plan.model.name
+            by = row.label if curve.by == LABEL else f"{curve.by}={row.plan.value(curve.by)}" if curve.by else row.plan.model.name
             lines.setdefault(by, []).append((x, row))
     if not lines:
         return None
@@ -185,13 +185,6 @@ def against(rows: Sequence[Row], metric: str, curve: Curve) -> Figure | None:
 
 def _ordered(point: tuple[Any, Row]) -> tuple[bool, Any]:
     return (True, str(point[0])) if not isinstance(point[0], int | float) else (False, point[0])
-
-
-def option(row: Row, key: str) -> Any:
-    """The value of ``model.n_rounds`` or ``objective`` in a row's plan; None where it has none."""
-    section, _, name = key.partition(".")
-    there = row.plan.content.get(section)
-    return there.get(name or "name") if isinstance(there, dict) else there
 
 
 def _name(row: Row) -> str:

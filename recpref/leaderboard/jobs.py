@@ -58,7 +58,7 @@ def _of_data(experiments: list[Experiment], out: str, optional: bool) -> list[Jo
     from recpref.experiment import located
 
     composed = [_composed(experiment, out) for experiment in experiments]
-    read: dict[str, tuple[Interactions | None, str]] = {}
+    read: dict[str, tuple[Interactions | None, State, str]] = {}
     done = []
     for job in composed:
         if job.plan is None:
@@ -67,9 +67,9 @@ def _of_data(experiments: list[Experiment], out: str, optional: bool) -> list[Jo
         key = repr(job.plan.data)
         if key not in read:
             read = {key: _read(job.plan, optional)}  # one at a time: data may be large
-        data, error = read[key]
+        data, state, error = read[key]
         if data is None:
-            done.append(replace(job, state="absent" if error.startswith("not here") else "failed", error=error))
+            done.append(replace(job, state=state, error=error))
             continue
         plan, path = located(job.plan, data)
         done.append(looked_at(replace(job, plan=replace(plan, before=job.plan.before), path=path)))
@@ -86,18 +86,18 @@ def _composed(experiment: Experiment, out: str) -> Job:
         return job.failed(str(error))
 
 
-def _read(plan: Plan, optional: bool) -> tuple[Interactions | None, str]:
-    """The data of a plan, or why there is none."""
+def _read(plan: Plan, optional: bool) -> tuple[Interactions | None, State, str]:
+    """The data of a plan, or the state of a job that has none, and why."""
     from recpref.data import cards
     from recpref.source import opened
 
     name = str(plan.data.name)
     if optional and name in cards.names() and cards.nearest(name) is None:
-        return None, f"not here: data={name} is optional in this suite; {cards.remedy()}"
+        return None, "absent", f"not here: data={name} is optional in this suite; {cards.remedy()}"
     try:
-        return opened(plan.data), ""
+        return opened(plan.data), "new", ""
     except (ValueError, OSError) as error:
-        return None, " ".join(str(error).split())
+        return None, "failed", " ".join(str(error).split())
 
 
 def looked_at(job: Job) -> Job:

@@ -50,7 +50,7 @@ class Record:
 
     @cached_property
     def curve(self) -> pd.DataFrame:
-        """``epoch`` (from 1), ``train/loss`` and ``valid/ndcg@10`` as they were logged; empty where nothing was."""
+        """``epoch`` (from 1), ``train/loss`` and the validation NDCG at ``stopping.k`` as they were logged; empty where nothing was."""
         logs = sorted(self.path.glob("logs*/metrics.csv"), key=lambda file: (len(file.parent.name), file.parent.name))
         try:
             frames = [pd.read_csv(file) for file in logs if file.stat().st_size]

@@ -18,7 +18,7 @@ from recpref.leaderboard.record import SPREAD, Record, recorded
 from recpref.plan import Plan, Sizes
 from recpref.significance import Comparison, interval
 
-PLANNED = {  # what modules that are not here yet will report, under these names among a run's metrics
+PLANNED = {  # empty columns, until the modules that report these are here: "A table has its columns" in docs/decisions.md
     "m_at_k": "test/m@10",
     "steering": "test/steering",
     "validity_rate": "test/validity_rate",

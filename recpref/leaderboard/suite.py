@@ -44,13 +44,14 @@ class Curve:
 
 @dataclass(frozen=True)
 class Tuned:
-    """What ``trials`` of a search by validation found for one model on one data set in one grid."""
+    """What ``trials`` of a search by validation found for one model on one data set in one grid; ``unfinished`` of them failed."""
 
     data: str
     model: str
     trials: int
     overrides: list[str]
     grid: str = ""
+    unfinished: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,10 @@ class Suite:
         every = [(data, grid.title, model) for data, grid, model in self.combinations()]
         left = [key for key in every if key not in found]
         kept = f"; with the values of the recipe: {', '.join(_named(left, every))}" if left else ""
-        return f"Tuned by {self.tuned[0].trials} trials each, on every data set by itself, by validation alone{kept}."
+        short = {(tuned.data, tuned.grid, tuned.model): tuned.trials - tuned.unfinished for tuned in self.tuned if tuned.unfinished}
+        fewer = ", ".join(f"{_named([key], every)[0]} {count}" for key, count in short.items())
+        of_them = f" (fewer finished: {fewer})" if fewer else ""
+        return f"Tuned by {self.tuned[0].trials} trials each{of_them}, on every data set by itself, by validation alone{kept}."
 
     def combinations(self) -> Iterator[tuple[str, Grid, str]]:
         """Every data set, grid and model that are run together, data by data."""

@@ -25,6 +25,7 @@
     grid = "Leave-one-out"
     model = "sasrec"
     trials = 20
+    unfinished = 1                           # of these trials; without: none
     overrides = ["model.dropout=0.31"]
 
 Later overrides win: the suite's, the data's, the grid's, the model's, what was tuned, and at last the command line's.
@@ -143,8 +144,11 @@ def _check_tuned(suite: Suite, file: Path) -> None:
     for key, times in tuned.items():
         if times > 1 or run[key] != 1:
             raise ValueError(
-                f"{file}: {' '.join(filter(None, key))} is tuned {times} times and stands in {run[key]} grids; once each is right"
+                f"{file}: {' '.join(filter(None, key))} must be tuned once and run in one grid; it is tuned {times} times and runs in "
+                f"{run[key]} grids"
             )
     for one in suite.tuned:
+        if not 0 <= one.unfinished < one.trials:
+            raise ValueError(f"{file}: {one.model} on {one.data}: unfinished = {one.unfinished} must lie between 0 and {one.trials - 1}")
         if said := [key for key in chosen(one.overrides) if key in TAKEN]:
             raise ValueError(f"{file}: {one.model} on {one.data} is tuned in {said[0]}, which the suite says itself")

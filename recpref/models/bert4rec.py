@@ -143,6 +143,4 @@ class BERT4Rec(nn.Module):
             "model.dropout=0.1..0.5",
             "examples.mask_ratio=0.1..0.6",
             "examples.last_ratio=0.05..0.5",
-            "optimizer.lr=3e-4..3e-3 log",
-            "optimizer.weight_decay=1e-4..1e-1 log",
         ]

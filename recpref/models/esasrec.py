@@ -84,8 +84,8 @@ class ESASRec(nn.Module):
         """``published``: Adam 1e-3 with beta2 .98, batch 128, no weight decay, a softmax over samples without correction (with uniform
         ones ``correction=all`` is that), as the authors' library trains it.
 
-        Both sample their softmax: 256 uniform negatives a position. Ours adds rows that end anywhere, ties without an order and averaged
-        weights, as SASRec's does.
+        Both sample their softmax: 256 uniform negatives a position. Ours adds rows that end anywhere, ties in changing
+        order unless the file has a rule for it, and averaged weights, as SASRec's does.
         """
         loss = ["loss=sampled_softmax", "sampler=uniform"]
         published = [
@@ -105,6 +105,4 @@ class ESASRec(nn.Module):
             "model.d_model=[64,128,256]",
             "model.n_layers=1..4",
             "model.dropout=0.1..0.5",
-            "optimizer.lr=3e-4..3e-3 log",
-            "optimizer.weight_decay=1e-4..1e-1 log",
         ]

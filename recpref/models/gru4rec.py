@@ -99,8 +99,7 @@ class GRU4Rec(nn.Module):
             "model.d_model=[64,128,256]",
             "model.n_layers=1..2",
             "model.dropout=0.0..0.5",
-            "optimizer.lr=3e-4..3e-3 log",
-            "optimizer.weight_decay=1e-4..1e-1 log",
+            "optimizer.lr=1e-3..1e-2 log",
         ]
 
 

@@ -160,6 +160,4 @@ class HSTU(nn.Module):
             "model.d_model=[64,128,256]",
             "model.n_layers=2..4",
             "model.dropout=0.1..0.5",
-            "optimizer.lr=3e-4..3e-3 log",
-            "optimizer.weight_decay=1e-4..1e-1 log",
         ]

@@ -132,6 +132,4 @@ class NextItNet(nn.Module):
             "model.d_model=[64,128,256]",
             "model.n_layers=2..6",
             "model.dropout=0.0..0.5",
-            "optimizer.lr=3e-4..3e-3 log",
-            "optimizer.weight_decay=1e-4..1e-1 log",
         ]

@@ -188,8 +188,8 @@ class Course(NamedTuple):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What belongs among the metrics of a run, with what the objective logged in the epoch that was kept; nothing where there was no
-        training by epochs of ours but for what the model said."""
+        """What belongs among a run's metrics: the course, and what the objective logged in the kept epoch. A model with its own ``fit``:
+        what it returned."""
         if not self.epochs:
             return self.said
         kept = next((row for row in self.losses if row["epoch"] == self.best_epoch), {})

@@ -61,11 +61,10 @@ def dimension(key: str, text: str) -> Dimension:
 
 
 def declared(model: str) -> list[str]:
-    """The lines of a model's own space, or of every trained model's. A model that only counts has none unless it says so."""
+    """The lines of a model's own space, after those of every model that is trained here: of two for one option the last counts."""
     found = components.find("model", model)
-    if hasattr(found, "space"):
-        return list(found.space())
-    return [] if hasattr(found, "fit") else list(EVERYWHERE)
+    own = found.space() if hasattr(found, "space") else []
+    return [*(() if components.trains_itself(found) else EVERYWHERE), *own]
 
 
 def space_of(model: str, wanted: dict[str, str], fixed: Iterable[str]) -> dict[str, Dimension]:

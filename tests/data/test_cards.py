@@ -297,9 +297,9 @@ def test_the_cards_filter_is_applied_and_replaced(shelf: Shelf, monkeypatch: pyt
     monkeypatch.setenv("RECPREF_DATA", str(shelf.data))
     shelf.add("toy", shelf.put(), expected={"users": 3, "items": 2, "interactions": 6}, filter={"k_core": 2})
     assert len(cards.load("toy")) == 6
-    assert len(cards.load("toy", k_core_of=1)) == 7
+    assert len(cards.load("toy", k_core=1)) == 7
     with pytest.raises(ValueError, match=r"data\.k_core=0 must be at least 1, which keeps everything"):
-        cards.load("toy", k_core_of=0)
+        cards.load("toy", k_core=0)
     assert len(cards.open_data("toy", k_core=1, min_rating=5)) == 3
 
 
@@ -308,7 +308,7 @@ def test_a_cards_rating_threshold(shelf: Shelf, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("RECPREF_DATA", str(shelf.data))
     shelf.add("toy", shelf.put(), expected={"users": 3, "items": 3, "interactions": 5}, filter={"min_rating": 4})
     assert len(cards.load("toy")) == 5
-    assert cards.open_data("toy", rating="rating").report[-1] == "asked for otherwise than the card does: its counts were not compared"
+    assert cards.open_data("toy", rating="rating").report[-1] == "read with other options than the card's, so its counts were not checked"
 
 
 @pytest.mark.parametrize("ask", [cards.card, cards.load, cards.nearest, cards.open_data])
@@ -392,7 +392,7 @@ def test_amazons_timestamps_can_be_had_without_the_rows_that_lack_them() -> None
     """718 of 198,502 rows of Beauty have none."""
     data = cards.open_data("amazon_beauty_2014", time="timestamp", missing_time="drop")
     assert (len(data), data.clock) == (198_502 - 718, "seconds")
-    assert data.report[-1] == "asked for otherwise than the card does: its counts were not compared"
+    assert data.report[-1] == "read with other options than the card's, so its counts were not checked"
 
 
 @pytest.fixture

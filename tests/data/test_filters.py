@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recpref.data.filters import Duplicates, at_least, filter_by, k_core, without_duplicates
+from recpref.data.filters import Duplicates, at_least, filter_by, only_k_core, without_duplicates
 from recpref.data.interactions import Interactions
 
 
@@ -31,7 +31,7 @@ SQUARE = [(1, 1), (1, 2), (2, 1), (2, 2)]
 
 def test_two_core_by_hand() -> None:
     """Item 3 has one interaction and goes; then user 3 has only (3, 1) left and goes as well; the square stays."""
-    data = k_core(of([*SQUARE, (3, 1), (3, 3)]), 2)
+    data = only_k_core(of([*SQUARE, (3, 1), (3, 3)]), 2)
     assert pairs_of(data) == SQUARE
     assert (data.n_users, data.n_items, data.item.tolist()) == (2, 2, [1, 2, 1, 2])
 
@@ -40,18 +40,18 @@ def test_the_core_unravels_link_by_link() -> None:
     """A path of 40 links hangs on the square: each round takes its last link, and nothing but the square is left."""
     nodes = [2, *range(3, 45)]
     path = [(a, b) if a % 2 else (b, a) for a, b in pairwise(nodes)]
-    assert pairs_of(k_core(of(SQUARE + path), 2)) == SQUARE
+    assert pairs_of(only_k_core(of(SQUARE + path), 2)) == SQUARE
 
 
 def test_one_core_is_everything() -> None:
     """Everybody who is there has one interaction."""
     data = of(SQUARE)
-    assert k_core(data, 1).digest == data.digest
+    assert only_k_core(data, 1).digest == data.digest
 
 
 def test_repeated_pairs_count_each_time() -> None:
     """Two interactions of one pair are two interactions of that user and of that item."""
-    assert len(k_core(of([(1, 1), (1, 1)]), 2)) == 2
+    assert len(only_k_core(of([(1, 1), (1, 1)]), 2)) == 2
 
 
 @given(st.sets(st.tuples(st.integers(1, 8), st.integers(1, 8)), min_size=1, max_size=40), st.integers(1, 4))
@@ -63,22 +63,22 @@ def test_the_core_is_that_of_the_bipartite_graph(pairs: set[tuple[int, int]], k:
     data = of(sorted(pairs))
     if not core:
         with pytest.raises(ValueError, match=f"k_core={k} leaves nothing"):
-            k_core(data, k)
+            only_k_core(data, k)
         return
-    assert set(pairs_of(k_core(data, k))) == core
+    assert set(pairs_of(only_k_core(data, k))) == core
 
 
 def test_a_core_that_is_empty_is_refused() -> None:
     """The number and the data are named."""
     with pytest.raises(ValueError, match=r"data\.k_core=3 leaves nothing of Interactions\(frame: 2 users"):
-        k_core(of(SQUARE), 3)
+        only_k_core(of(SQUARE), 3)
 
 
 @pytest.mark.parametrize("k", [0, -1])
 def test_a_core_below_one_is_refused(k: int) -> None:
     """The number and the least legal one."""
     with pytest.raises(ValueError, match=rf"data\.k_core={k} must be at least 1"):
-        k_core(of(SQUARE), k)
+        only_k_core(of(SQUARE), k)
 
 
 def test_at_least_by_hand() -> None:
@@ -134,21 +134,21 @@ def test_the_threshold_comes_before_the_core() -> None:
     """(1, 2) is rated 1. Threshold first: the square is broken and its 2-core is empty; the core first would keep three rows."""
     data = of(SQUARE, [5, 1, 5, 5])
     with pytest.raises(ValueError, match="k_core=2 leaves nothing"):
-        filter_by(data, k_core_of=2, min_rating=4)
-    assert len(filter_by(k_core(data, 2), k_core_of=None, min_rating=4)) == 3
+        filter_by(data, k_core=2, min_rating=4)
+    assert len(filter_by(only_k_core(data, 2), k_core=None, min_rating=4)) == 3
 
 
 def test_no_filter_changes_nothing() -> None:
     """None means none."""
     data = of(SQUARE)
-    assert filter_by(data, k_core_of=None, min_rating=None) is data
+    assert filter_by(data, k_core=None, min_rating=None) is data
 
 
 def test_a_core_of_nothing_is_refused_and_one_of_one_keeps_everything() -> None:
     """0 is no way to say none."""
     with pytest.raises(ValueError, match=r"data\.k_core=0 must be at least 1, which keeps everything"):
-        filter_by(of(SQUARE), k_core_of=0)
-    assert pairs_of(filter_by(of([*SQUARE, (3, 3)]), k_core_of=1)) == [*SQUARE, (3, 3)]
+        filter_by(of(SQUARE), k_core=0)
+    assert pairs_of(filter_by(of([*SQUARE, (3, 3)]), k_core=1)) == [*SQUARE, (3, 3)]
 
 
 REPEATED = [(1, 1), (1, 2), (1, 1), (2, 1), (1, 1)]  # user 1 and item 1: rows 0, 2 and 4
@@ -185,7 +185,7 @@ def test_the_last_word_counts_for_the_threshold() -> None:
 
 def test_every_rule_is_reported() -> None:
     """How many rows, users and items each dropped."""
-    data = filter_by(of([*SQUARE, (3, 3), (3, 3)], [5, 5, 5, 5, 1, 5]), k_core_of=2, min_rating=2, duplicates="last")
+    data = filter_by(of([*SQUARE, (3, 3), (3, 3)], [5, 5, 5, 5, 1, 5]), k_core=2, min_rating=2, duplicates="last")
     assert data.report[1:] == (
         "duplicates=last: 1 of 6 rows dropped, 0 users and 0 items with them",
         "columns: rating=rating (guessed)",

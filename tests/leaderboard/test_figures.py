@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recpref.leaderboard.figures import against, by_group, cost, figures, flips, option, pareto, training
+from recpref.leaderboard.figures import against, by_group, cost, figures, flips, pareto, training
 from recpref.leaderboard.rows import rows_of
 from recpref.leaderboard.suite import Curve
 
@@ -80,7 +80,7 @@ def test_a_metric_against_an_option(rows: list) -> None:
     by = against(rows, "ndcg@10", Curve("Width", "model.d_model", by="loss"))
     assert by.traces[0]["name"] == "loss=cross_entropy"
     assert against(rows, "ndcg@10", Curve("Rounds", "model.n_rounds")) is None
-    assert option(rows[0], "objective") == "score"
+    assert rows[0].plan.value("objective") == "score"
 
 
 def test_names_are_text(rows: list) -> None:

@@ -95,4 +95,6 @@ def test_what_a_search_found_holds_for_its_model_on_its_data(tmp_path: Path) -> 
     assert suite.budget == (
         "Tuned by 7 trials each, on every data set by itself, by validation alone; with the values of the recipe: popular, ease on b."
     )
+    (tmp_path / "tiny.toml").write_text(TUNED.replace("trials = 7", "trials = 7\nunfinished = 2"))
+    assert "Tuned by 7 trials each (fewer finished: ease on a 5), on every data set" in read(str(tmp_path / "tiny.toml")).budget
     assert read("quick").budget == "No model was tuned for it: each has the values of its recipe."

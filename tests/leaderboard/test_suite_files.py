@@ -72,12 +72,17 @@ def test_sequential_has_both_protocols_for_what_has_a_clock() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
+        (("trials = 7", "trials = 7\nunfinished = 7"), "ease on a: unfinished = 7 must lie between 0 and 6"),
         (("trials = 7", "trials = 0.5"), "trials = 0.5 must be a whole number"),
         (('data = "a"', 'data = "c"'), "unknown data 'c'"),
         (("trials = 7", 'trials = 7\ngrid = "Temporal"'), "unknown grid 'Temporal'"),
         (
             ("trials = 7", 'trials = 7\noverrides = []\n[[tuned]]\ndata = "b"\nmodel = "ease"\ntrials = 8'),
             "tuned by 7, 8 trials, and a suite gives",
+        ),
+        (
+            ("trials = 7", 'trials = 7\noverrides = []\n[[tuned]]\ndata = "a"\nmodel = "ease"\ntrials = 7'),
+            "a ease must be tuned once and run in one grid; it is tuned 2 times and runs in 1 grids",
         ),
     ],
 )

@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
+from matrices import fitted
 
-from recpref.data.interactions import Interactions
 from recpref.models.ease import EASE
 from recpref.types import History
-
-
-def of(matrix: np.ndarray) -> Interactions:
-    """The interactions of a 0/1 matrix, users by items."""
-    user, item = np.nonzero(matrix)
-    return Interactions.from_dataframe(pd.DataFrame({"u": user + 1, "i": item + 1}), user="u", item="i")
-
-
-def fitted(matrix: np.ndarray, **options: float) -> EASE:
-    model = EASE(matrix.shape[1], **options)
-    model.fit(of(matrix))
-    return model
 
 
 def random_matrix() -> np.ndarray:
@@ -35,7 +22,7 @@ def test_two_items_by_hand():
 
     Regressing column 2 on column 1 alone: 2 / (3 + 1) = .5, and the same the other way round.
     """
-    weights = fitted(np.array([[1, 1], [1, 1], [1, 0], [0, 1]]), l2=1.0).weights
+    weights = fitted(EASE, np.array([[1, 1], [1, 1], [1, 0], [0, 1]]), l2=1.0).weights
     torch.testing.assert_close(weights[1:, 1:], torch.tensor([[0.0, 0.5], [0.5, 0.0]]))
 
 
@@ -48,12 +35,12 @@ def test_every_column_is_a_ridge_regression_on_the_others(l2):
         others = np.arange(12) != item
         x = matrix[:, others]
         expected[others, item] = np.linalg.solve(x.T @ x + l2 * np.eye(11), x.T @ matrix[:, item])
-    np.testing.assert_allclose(fitted(matrix, l2=l2).weights[1:, 1:].numpy(), expected, atol=1e-5)
+    np.testing.assert_allclose(fitted(EASE, matrix, l2=l2).weights[1:, 1:].numpy(), expected, atol=1e-5)
 
 
 def test_scores_are_the_history_times_the_weights_and_repeats_count_once():
     matrix = random_matrix()
-    model = fitted(matrix)
+    model = fitted(EASE, matrix)
     history = History(torch.tensor([[3, 5, 3, 3], [0, 0, 0, 0]]), torch.zeros(2, dtype=torch.long))
     scores = model.catalogue(history)[:, 1:]
     torch.testing.assert_close(scores[0], (model.weights[3] + model.weights[5])[1:])

@@ -5,21 +5,14 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
+from matrices import of
 
 from recpref.consumed import consumed
-from recpref.data.interactions import Interactions
 from recpref.models import ials
 from recpref.models.ials import IALS, Weights, _rows, solved, solved_all
 from recpref.types import History
-
-
-def of(matrix: np.ndarray) -> Interactions:
-    """The interactions of a 0/1 matrix, users by items."""
-    user, item = np.nonzero(matrix)
-    return Interactions.from_dataframe(pd.DataFrame({"u": user + 1, "i": item + 1}), user="u", item="i")
 
 
 def random_matrix(n_users: int = 30, n_items: int = 12, seed: int = 0) -> np.ndarray:

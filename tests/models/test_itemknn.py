@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
+from matrices import fitted
 
-from recpref.data.interactions import Interactions
 from recpref.models import itemknn
 from recpref.models.itemknn import ItemKNN
 from recpref.types import History
-
-
-def of(matrix: np.ndarray) -> Interactions:
-    """The interactions of a 0/1 matrix, users by items."""
-    user, item = np.nonzero(matrix)
-    return Interactions.from_dataframe(pd.DataFrame({"u": user + 1, "i": item + 1}), user="u", item="i")
-
-
-def fitted(matrix: np.ndarray, **options: float) -> ItemKNN:
-    model = ItemKNN(matrix.shape[1], **options)
-    model.fit(of(matrix))
-    return model
 
 
 def scores(model: ItemKNN, *items: int) -> list[float]:
@@ -34,25 +21,25 @@ THREE = np.array([[1, 1, 0], [1, 1, 0], [1, 0, 1], [1, 0, 0]])  # item 1 has fou
 
 def test_by_hand():
     """cos(1, 2) = 2 / sqrt(4 x 2) = .7071, cos(1, 3) = 1 / sqrt(4 x 1) = .5, cos(2, 3) = 0."""
-    model = fitted(THREE, shrink=0.0)
+    model = fitted(ItemKNN, THREE, shrink=0.0)
     assert scores(model, 1) == pytest.approx([0, 0.5**0.5, 0.5])
     assert scores(model, 2, 3) == pytest.approx([0.5**0.5 + 0.5, 0, 0])
 
 
 def test_shrinkage_by_hand():
     """2 / (sqrt(8) + 10) = .1559 and 1 / (2 + 10) = .0833: what rests on few users falls more."""
-    assert scores(fitted(THREE, shrink=10.0), 1) == pytest.approx([0, 2 / (8**0.5 + 10), 1 / 12])
+    assert scores(fitted(ItemKNN, THREE, shrink=10.0), 1) == pytest.approx([0, 2 / (8**0.5 + 10), 1 / 12])
 
 
 def test_an_item_keeps_its_own_best_neighbours_by_hand():
     """With one neighbour each, item 1 keeps 2, and 2 and 3 keep 1: 3 no longer speaks for 1, but 1 does for 3."""
-    model = fitted(THREE, n_neighbours=1, shrink=0.0)
+    model = fitted(ItemKNN, THREE, n_neighbours=1, shrink=0.0)
     assert scores(model, 3) == [0, 0, 0]
     assert scores(model, 1) == pytest.approx([0, 0.5**0.5, 0.5])
 
 
 def test_repeats_count_once():
-    model = fitted(THREE)
+    model = fitted(ItemKNN, THREE)
     assert scores(model, 1, 1, 2) == scores(model, 2, 1)
 
 
@@ -69,7 +56,7 @@ def test_equal_to_a_dense_formula(monkeypatch, block):
     least = np.sort(alike, axis=1)[:, [-7]]
     kept = np.where(alike >= least, alike, 0)
     history = rng.permutation(40)[:6]
-    assert scores(fitted(matrix, n_neighbours=7, shrink=5.0), *(history + 1)) == pytest.approx(kept[:, history].sum(1), abs=1e-5)
+    assert scores(fitted(ItemKNN, matrix, n_neighbours=7, shrink=5.0), *(history + 1)) == pytest.approx(kept[:, history].sum(1), abs=1e-5)
 
 
 def test_options_that_are_none():

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from recpref import components
-from recpref.tuning.space import Among, Between, declared, dimension, overrides, space_of, text_of
+from recpref.composition import compose
+from recpref.overrides import chosen
+from recpref.tuning.space import EVERYWHERE, Among, Between, declared, dimension, overrides, space_of, text_of
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,36 @@ def test_what_models_declare_is_theirs(model):
     """Every end of every declared dimension composes."""
     if declared(model):
         assert set(space_of(model, {}, [f"model={model}"])) == {line.partition("=")[0] for line in declared(model)}
+
+
+class Own:
+    """A model of somebody's, which is trained here and has a space of its own."""
+
+    @staticmethod
+    def space():
+        return ["model.width=[8,16]", "optimizer.lr=1e-3..1e-2 log"]
+
+
+class Counting(Own):
+    def fit(self, train): ...
+
+
+def test_what_is_trained_here_learns_at_a_rate_and_decay_that_vary():
+    """A model's own line wins over everybody's; one that trains itself has no other than its own."""
+    learning = {"optimizer.lr": "1e-3..1e-2 log", "optimizer.weight_decay": "1e-4..1e-1 log"}
+    assert chosen(declared(f"{__name__}:Own")) == {"model.width": "[8,16]", **learning}
+    assert declared(f"{__name__}:Counting") == Own.space()
+    assert declared("ada_retrieval") == list(EVERYWHERE)
+    assert declared("popular") == []
+
+
+@pytest.mark.parametrize("model", components.names("model"))
+def test_the_rate_of_a_recipe_lies_in_the_space(model):
+    """What a model was given by hand can be found."""
+    rates = [one for one in declared(model) if one.startswith("optimizer.lr=")]
+    for line in rates[-1:]:
+        low, high = dimension("optimizer.lr", line.partition("=")[2])[:2]
+        assert low <= compose([f"model={model}"]).optimizer["lr"] <= high
 
 
 def test_the_user_replaces_adds_and_fixes():

@@ -68,6 +68,7 @@ def test_what_goes_on_does_not_draw_the_same_again(url, by):
 def test_the_order_of_fixed_options_makes_no_other_study(url):
     opened(url, hill(fixed=("model=sasrec", "data=ml_100k")), Search(1))
     opened(url, hill(fixed=("data=ml_100k", "model=sasrec")), Search(1))
+    assert optuna.get_all_study_names(url) == ["recpref"]
 
 
 def test_a_study_from_the_same_seed_is_the_same(url, tmp_path):
