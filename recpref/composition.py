@@ -6,10 +6,9 @@ or instantiated.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
-from copy import copy, deepcopy
+from copy import deepcopy
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -18,27 +17,17 @@ from recpref import components
 from recpref.data.batches import Loader
 from recpref.data.cards import open_data
 from recpref.evaluation.protocol import Evaluation
+from recpref.general_options import BASE, PLAIN, SELF, general_options
 from recpref.overrides import chosen
 from recpref.plan import DataPart, Part, Plan
 from recpref.recipes import DEFAULTS, KINDS, recipe_of, still_meant, wraps
 from recpref.suggest import unknown
 from recpref.training.optimizer import Optimizer
 from recpref.training.stopping import Stopping
-from recpref.training.trackers import chosen_trackers
 from recpref.training.trainers import refuse_nothing
 from recpref.unused_options import idle
 
-PLAIN: dict[str, Any] = {
-    "seed": 1,
-    "recipe": "default",
-    "refit": False,
-    "logger": ["csv", "tensorboard"],
-    "out": "runs",
-    "start": "none",
-}
 OPTIONAL = ("table",)  # kinds of which nothing is chosen where nothing is said
-RECIPES = ("default", "published")
-BASE, SELF = "base", "self"  # where training starts from: the base of the model, or the same plan, trained first
 TRAINER = {  # where our defaults differ from Lightning's
     "max_epochs": 400,
     "devices": 1,
@@ -143,46 +132,6 @@ def before(user: dict[str, Any], pairs: dict[str, Any]) -> list[str]:
     said = {key: value for key, value in user.items() if key.partition(".")[0] not in left}
     shape = {key.replace("base", "model", 1): value for key, value in user.items() if key.startswith("base.")}
     return [f"{key}={value}" for key, value in {"model": pairs.get("base"), **theirs, **said, **shape}.items()]
-
-
-def general_options(user: dict[str, str]) -> dict[str, Any]:
-    """The options that belong to no section. Raises: ValueError for a value that is none of theirs."""
-    read = {"seed": _seed, "recipe": _recipe, "refit": _truth, "logger": _logger, "out": _out, "start": _start}
-    return {key: read[key](user[key]) if key in user else copy(default) for key, default in PLAIN.items()}
-
-
-def _seed(text: str) -> int:
-    if not re.fullmatch(r"[+-]?\d{1,18}", text):
-        raise ValueError(f"seed={text} must be a whole number of at most 18 digits")
-    return int(text)
-
-
-def _recipe(text: str) -> str:
-    if text not in RECIPES:
-        raise ValueError(unknown("recipe", text, RECIPES))
-    return text
-
-
-def _truth(text: str) -> bool:
-    if text.lower() not in ("true", "false"):
-        raise ValueError(f"refit={text} must be true or false")
-    return text.lower() == "true"
-
-
-def _logger(text: str) -> list[str]:
-    return chosen_trackers([name.strip() for name in text.strip("[]").split(",") if name.strip()])
-
-
-def _out(text: str) -> str:
-    if text in ("", "null"):
-        raise ValueError(f"out={text} must be a folder, such as out=runs")
-    return text
-
-
-def _start(text: str) -> str:
-    if text in ("", "null"):
-        raise ValueError(f"start={text} must be none, {BASE}, {SELF}, or the folder of a run, such as start=runs/...")
-    return text
 
 
 def options(name: str, component: Callable[..., Any]) -> dict[str, Any]:

@@ -103,8 +103,9 @@ def _examine_all() -> None:
 
 
 def _examine_data(overrides: list[str]) -> None:
-    from recpref.composition import chosen, compose
+    from recpref.composition import compose
     from recpref.data.checkup import facts, warnings
+    from recpref.overrides import chosen
     from recpref.source import opened
 
     for key in chosen(overrides):

@@ -14,13 +14,14 @@ import pytorch_lightning as pl
 import torch
 
 from recpref import components, processes
-from recpref.composition import chosen, compose
+from recpref.composition import compose
 from recpref.data.audit import Audit, checked
 from recpref.data.batches import Examples, Loader
 from recpref.data.heldout import Heldout, Split
 from recpref.data.interactions import Interactions
 from recpref.evaluation.measures import evaluation_of, named, of_test, refuse_sampled, refuse_unasked, report_of
 from recpref.facts import Facts
+from recpref.overrides import chosen
 from recpref.plan import Part, Plan, Sizes, Written, write
 from recpref.plots import training_curve
 from recpref.resuming import agree, plan_to_continue

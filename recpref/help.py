@@ -8,9 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 from recpref import components
-from recpref.composition import OPTIONAL, PLAIN, chosen, fixed_sections, options
+from recpref.composition import OPTIONAL, fixed_sections, options
 from recpref.data import cards
 from recpref.data.readers import JSON, TEXT
+from recpref.general_options import PLAIN
+from recpref.overrides import chosen
 from recpref.recipes import DEFAULTS, KINDS, base_name, wraps
 from recpref.unused_options import TRAINING
 

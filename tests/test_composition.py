@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recpref import composition
-from recpref.composition import chosen
+from recpref.overrides import chosen
 from recpref.recipes import DEFAULTS, KINDS
 
 RECIPE = """

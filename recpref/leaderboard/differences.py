@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from recpref import components
-from recpref.composition import BASE, OPTIONAL, SELF, compose
+from recpref.composition import OPTIONAL, compose
 from recpref.data import cards
+from recpref.general_options import BASE, SELF
 from recpref.plan import Part, Plan
 from recpref.recipes import DEFAULTS
 from recpref.unused_options import idle

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from recpref.composition import chosen, compose
+from recpref.composition import compose
 from recpref.leaderboard.suite_files import read
+from recpref.overrides import chosen
 
 TEXT = """
 title = "Tiny"
