@@ -34,10 +34,10 @@ class Recommends(Protocol):
 
     def histories(self, frame: Any, *, name: str) -> Interactions: ...
 
-    def recommend(self, histories: Any, k: int = 10, *, filter_seen: bool = True) -> pd.DataFrame: ...
+    def recommend(self, histories: Any, k: int = 10, *, filter_seen: bool | None = None) -> pd.DataFrame: ...
 
 
-def recommend_batches(run: Recommends, batches: Any, k: int = 10, *, filter_seen: bool = True) -> Iterator[pa.RecordBatch]:
+def recommend_batches(run: Recommends, batches: Any, k: int = 10, *, filter_seen: bool | None = None) -> Iterator[pa.RecordBatch]:
     """The k best items for every user, as ``run.recommend`` finds them: batches of user, item, rank (from 1) and score.
 
     ``batches`` are Arrow record batches, or a table. Columns are called as in training; the time may be left out, and rows are then in
@@ -50,7 +50,7 @@ def recommend_batches(run: Recommends, batches: Any, k: int = 10, *, filter_seen
         yield from recommended(run, table, k, filter_seen=filter_seen)
 
 
-def recommended(run: Recommends, table: pa.Table, k: int, *, filter_seen: bool = True) -> list[pa.RecordBatch]:
+def recommended(run: Recommends, table: pa.Table, k: int, *, filter_seen: bool | None = None) -> list[pa.RecordBatch]:
     """The recommendations for all users of a table."""
     histories = run.histories(table.select([name for name in run.columns if name in table.column_names]), name="a batch of histories")
     frame = run.recommend(histories, k, filter_seen=filter_seen)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from recpref import components
 from recpref.data.frames import arrow_table
+from recpref.data.guess import is_rating
 from recpref.data.histories import history_of
 from recpref.data.interactions import Columns, Interactions
 from recpref.data.vocabulary import Vocabulary
@@ -123,7 +125,9 @@ class Run:
     ) -> Interactions:
         """The histories in a frame, whose columns are called as in training where they are not named. ``time="none"``: there is no time.
 
-        The rows of a frame without the times of training are taken to be in order, which a warning says where a user has several.
+        The rows of a frame without the times of training are taken to be in order, which a warning says where a user has several. Every row
+        is taken: the filters of training (``data.min_rating``, ``data.duplicates``) do not hold here, and a warning counts ratings that are
+        too low for training. ``recommend data=FILE`` reads files by them.
 
         Raises: ValueError for a missing column, and as ``Interactions.from_dataframe``.
         """
@@ -137,6 +141,7 @@ class Run:
                 raise ValueError(
                     f"{name} has no column {column!r}; it has {there}; say run.histories(frame, {role}=NAME), or recommend data.{role}=NAME"
                 )
+        self._tell_of_ratings(table, name)
         found = Interactions.from_dataframe(table, user=wanted.user, item=wanted.item, time=wanted.time if timed else None, name=name)
         if time is None and wanted.time is not None and not timed and len(found) > found.n_users:  # one row is in order
             warnings.warn(
@@ -146,12 +151,27 @@ class Run:
             )
         return found
 
+    def _tell_of_ratings(self, table: pa.Table, name: str) -> None:
+        """Warns of rows that ``min_rating`` kept from training, where the frame still has their ratings."""
+        options = self.experiment.data.options
+        least, rating = options.get("min_rating"), options.get("rating") or next(filter(is_rating, table.column_names), None)
+        if least is None or rating not in table.column_names:
+            return
+        ratings = table[rating].to_pandas()
+        low = int((~(ratings >= least)).sum()) if pd.api.types.is_numeric_dtype(ratings) else 0
+        if low:
+            warnings.warn(
+                f"{low:,} of {len(ratings):,} rows of {name} have no {rating!r} of {least:g} or more; training left such rows out "
+                "(data.min_rating), and here they are taken: leave them out of the frame, if they are not meant",
+                stacklevel=4,
+            )
+
     def recommend(
         self,
         histories: Any,
         k: int = 10,
         *,
-        filter_seen: bool = True,
+        filter_seen: bool | None = None,
         batch_size: int = 256,
         search: str = "exact",
         breadth: int = 128,
@@ -162,6 +182,7 @@ class Run:
         no known item gets no rows and is counted, too. ``histories`` names the columns of a frame that has others, and says what
         a frame without times is taken for.
 
+        ``filter_seen``: whether the items of a user's history are left out; None as the run was evaluated (``evaluation.filter_seen``).
         ``search`` other than ``exact`` looks in an index of faiss, ``breadth`` wide (``recpref.retrieval.approximate``), and the frame's
         ``attrs["found"]`` is the share of the exact lists of its first batch that it found.
 
@@ -173,6 +194,7 @@ class Run:
             if value < 1:
                 raise ValueError(f"{name}={value} must be at least 1")
         known = self._known(histories if isinstance(histories, Interactions) else self.histories(histories))
+        filter_seen = self.experiment.evaluation.get("filter_seen", True) if filter_seen is None else filter_seen
         exact = TopK(self.model, seed=self.experiment.seed)
         topk = exact if search == "exact" else Approximate(self.model, kind=search, breadth=breadth)
         parts: list[pd.DataFrame] = []
@@ -192,7 +214,7 @@ class Run:
             frame.attrs["found"] = found
         return frame
 
-    def recommend_batches(self, batches: Any, k: int = 10, *, filter_seen: bool = True) -> Iterator[Any]:
+    def recommend_batches(self, batches: Any, k: int = 10, *, filter_seen: bool | None = None) -> Iterator[Any]:
         """``recommend`` over Arrow record batches (or a table) in which every user's rows are together, batch by batch: what Spark's
         ``mapInArrow`` and Ray Data's ``map_batches`` call. Yields record batches of user, item, rank and score.
 
