@@ -162,6 +162,22 @@ def test_an_older_file_is_replaced(run_recommend: Recommend, run: Run, tmp_path:
     assert len(pd.read_csv(tmp_path / "recs.csv")) == 24
 
 
+def test_one_alien_id_is_skipped_and_the_others_are_served(run_recommend: Recommend, tmp_path: Path) -> None:
+    """It makes texts of a column that holds integers otherwise."""
+    frame = cycle().assign(what=lambda f: f["what"].str[1:].astype(int))
+    frame.to_csv(tmp_path / "clicks.csv", index=False)
+    columns = ["data.user=who", "data.item=what", "data.time=when"]
+    run = recpref.fit("model=popular", f"data={tmp_path}/clicks.csv", *columns, f"out={tmp_path}/runs")
+    run_recommend(f"run={run.path}", f"out={tmp_path}/own.csv")
+    alien = pd.DataFrame({"who": ["u00", "zz"], "what": ["SKU-9", "SKU-9"], "when": [1, 1]})
+    pd.concat([frame, alien]).to_csv(tmp_path / "alien.csv", index=False)
+    with pytest.warns(
+        UserWarning, match=rf"2 of {len(frame) + 2} interactions name items .* 'SKU-9'\) and were skipped; 1 users have no other"
+    ):
+        run_recommend(f"run={run.path}", f"data={tmp_path}/alien.csv", f"out={tmp_path}/recs.csv")
+    assert (tmp_path / "recs.csv").read_text() == (tmp_path / "own.csv").read_text()
+
+
 def test_a_run_of_the_command_line_knows_its_data(run_recommend: Recommend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Train, then recommend, each by one command, as the README shows."""
     cycle().rename(columns={"who": "user_id", "what": "item_id", "when": "timestamp"}).to_csv(tmp_path / "clicks.csv", index=False)
