@@ -12,6 +12,7 @@ import pytest
 
 import recpref
 from recpref import console
+from recpref.prepare import prepare
 from recpref.recommend import recommend
 from recpref.run import Run
 from recpref.train import train
@@ -56,6 +57,21 @@ def test_lists_for_every_user_of_the_runs_own_data(run_recommend: Recommend, run
     pd.testing.assert_frame_equal(found, run.recommend(cycle(), k=4), check_dtype=False)
     assert f"96 recommendations for 24 users in {out}" in printed
     assert [path.name for path in out.parent.iterdir()] == [out.name]
+
+
+def test_the_home_folder(run_recommend: Recommend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """~ is what it is to a shell, in what is read and in what is written."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    cycle().to_csv(tmp_path / "clicks.csv", index=False)
+    columns = ["data.user=who", "data.item=what", "data.time=when"]
+    run = recpref.fit("model=popular", "data=~/clicks.csv", *columns, "out=~/runs")
+    assert run.path.is_relative_to(tmp_path)
+    run_recommend(f"run=~/{run.path.relative_to(tmp_path)}", "data=~/clicks.csv", "out=~/new/recs.csv", "k=1")
+    assert len(pd.read_csv(tmp_path / "new" / "recs.csv")) == 24
+    prepare(["data=~/clicks.csv", *columns, "out=~/store"])
+    assert len(recpref.Interactions.open(tmp_path / "store")) == len(cycle())
+    assert not (tmp_path / "~").exists()
 
 
 def test_the_default_is_ten(run_recommend: Recommend, run: Run, tmp_path: Path) -> None:

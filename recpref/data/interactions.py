@@ -51,7 +51,8 @@ class Interactions:
     ) -> Interactions:
         """From a pandas or polars frame, or anything that speaks Arrow. Rows of equal time keep their order.
 
-        With ``user`` and ``item`` named and no ``time`` there is no time; if either is not named, what is not is guessed.
+        With ``user`` and ``item`` named and no ``time`` there is no time; if either is not named, what is not is guessed. ``time="none"``:
+        there is none, in any case.
 
         Raises: ValueError naming the column, the row and the value, for a missing column, an empty frame, missing ids,
         ids that are neither integers nor strings, or times that are no times.
@@ -62,7 +63,7 @@ class Interactions:
         from recpref.data.guess import columns_of
 
         if user is not None and item is not None:
-            return interactions_of(df, Columns(user, item, time), name=name)
+            return interactions_of(df, Columns(user, item, None if time == "none" else time), name=name)
         table = arrow_table(df)
         columns, line = columns_of(table.column_names, Asked(user, item, time), name)
         return interactions_of(table, columns, name=name, report=(line,))
