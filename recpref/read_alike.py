@@ -11,12 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from recpref.data import cards
 from recpref.data.asked import READING, Asked
 from recpref.data.filters import filter_by
 from recpref.data.forms import form_of
 from recpref.data.guess import is_rating
+from recpref.data.ids import as_written
 from recpref.data.interactions import Interactions
+from recpref.data.readers import SUFFIXES, read_file, suffix_of
 from recpref.data.store import is_store
 from recpref.data.vocabulary import Vocabulary
 from recpref.run import Run
@@ -53,6 +57,28 @@ def read_alike(name: str, run: Run, said: dict[str, str]) -> Interactions:
     if run.items.kind == "str" and data.items.kind == "int":  # integers come only of ids written as such: nothing is lost
         data = replace(data, items=Vocabulary(data.items.ids.astype(str).astype(object)))
     return data
+
+
+def read_ids(name: str, run: Run) -> list[Any]:
+    """The item ids in a file: in the item column of a table (called as in training), or one a line of any other text.
+
+    Raises: FileNotFoundError; ValueError for an empty file, or a table without that column.
+    """
+    path, item = Path(name), run.columns.item
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file: {path}")
+    if suffix_of(path) in SUFFIXES and suffix_of(path) != ".txt":
+        table = read_file(path, Asked(item=item))
+        if item not in table.column_names:
+            there = ", ".join(map(repr, table.column_names))
+            raise ValueError(f"{path} has no column {item!r}; it has {there}; a text of one id a line may end in .txt")
+        column = table[item]
+    else:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+        column = as_written(pa.chunked_array([pa.array([line for line in lines if line], pa.string())]))
+    if not len(column):
+        raise ValueError(f"{path} is empty")
+    return (column.cast(pa.string()) if run.items.kind == "str" else column).to_pylist()
 
 
 def rules(name: str, data: Interactions) -> str | None:

@@ -5,9 +5,9 @@ the path of other histories, or a name, as in training: a file, a folder, a stor
 columns and options, ``data.min_rating`` and ``data.duplicates`` included (``data.k_core`` is not applied); what is said here wins:
 ``data.user=``, ``data.item=``, ``data.time=`` (a column, or none), ``data.min_rating=`` (or none), ``data.encoding=``, ...
 ``out`` ends in .parquet or .csv. ``filter_seen=true|false``: whether items of the history are left out; unsaid, as the run was evaluated.
-``search=hnsw`` or ``ivf`` looks in an index of faiss instead of scoring every
-item, and prints how much of the exact lists it finds. ``trust=their.package:Thing`` allows the run of a model that is not recpref's to
-import it.
+``items=FILE``: only these may be recommended; ``exclude_items=FILE``: these may not (a table's item column, or a text of one id a line).
+``search=hnsw`` or ``ivf`` looks in an index of faiss instead of scoring every item, and prints how much of the exact lists it finds.
+``trust=their.package:Thing`` allows the run of a model that is not recpref's to import it.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ class Asked(NamedTuple):
     filter_seen: str | None = None
     search: str = "exact"
     trust: str | None = None
+    items: str | None = None
+    exclude_items: str | None = None
 
 
 def recommend(arguments: list[str]) -> None:
@@ -74,13 +76,18 @@ def _recommend(asked: Asked, path: Path, out: Path, said: dict[str, str]) -> Non
         raise ValueError(unknown("filter_seen", str(seen), ("true", "false")))
     if asked.search not in ("exact", *KINDS):
         raise ValueError(unknown("search", asked.search, ("exact", *KINDS)))
+    from recpref.read_alike import read_ids
     from recpref.run import Run
 
     run = Run.load(path, trust=asked.trust)
     own = run.experiment.data
-    _refuse_input(out, [asked.data or (None if own.frame else own.name)])
+    _refuse_input(out, [asked.data or (None if own.frame else own.name), asked.items, asked.exclude_items])
+    restricted: dict[str, Any] = {
+        key: read_ids(name, run) for key in ("items", "exclude_items") if (name := getattr(asked, key)) is not None
+    }
     histories = _histories(run, asked.data, said)
-    frame = run.recommend(histories, k, filter_seen=None if seen is None else seen == "true", search=asked.search)
+    filter_seen = None if seen is None else seen == "true"
+    frame = run.recommend(histories, k, filter_seen=filter_seen, search=asked.search, **restricted)
     _write(frame, out)
     print(f"{len(frame):,} recommendations for {frame.user.nunique():,} users in {out}")
     if "found" in frame.attrs:

@@ -11,7 +11,7 @@ import pytest
 
 import recpref
 from recpref.data.cards import open_data
-from recpref.read_alike import files_of, read_alike, rules
+from recpref.read_alike import files_of, read_alike, read_ids, rules
 from recpref.run import Run
 
 COLUMNS = {"user": "who", "item": "what", "time": "when"}
@@ -147,3 +147,22 @@ def test_integers_are_texts_where_the_catalogue_is_of_texts(tmp_path: Path) -> N
 
 def test_nothing_is_said_of_rules_where_there_are_none(run: Run, tmp_path: Path) -> None:
     assert rules("clicks.csv", read_alike(str(tmp_path / "clicks.csv"), run, {})) is None
+
+
+@pytest.mark.parametrize("kind", [int, str])
+def test_ids_of_a_file(tmp_path: Path, kind: type) -> None:
+    """Of the kind of the catalogue, whatever they are written in; one alien id leaves the others known."""
+    frame = cycle().assign(what=lambda f: f.what.str[1:].astype(int).astype(kind).replace("0", "x"))
+    data = recpref.Interactions.from_dataframe(frame, **COLUMNS)
+    run = recpref.fit("model=popular", f"out={tmp_path}/runs", data=data)
+    (tmp_path / "ids.txt").write_text("\ufeff3\n12\n")
+    (tmp_path / "ids").write_text("3\n12\nSKU-9\n")
+    pd.DataFrame({"what": [3, 12]}).to_csv(tmp_path / "ids.csv", index=False)
+    for name in ("ids.txt", "ids.csv"):
+        assert read_ids(str(tmp_path / name), run) == [kind(3), kind(12)]
+    assert read_ids(str(tmp_path / "ids"), run) == ["3", "12", "SKU-9"]
+    with pytest.warns(UserWarning, match=r"1 of 3 ids of items .*'SKU-9'"):
+        assert set(run.recommend(data, items=read_ids(str(tmp_path / "ids"), run))["item"]) <= {kind(3), kind(12)}
+    (tmp_path / "none.txt").write_text("\n")
+    with pytest.raises(ValueError, match=r"none\.txt is empty"):
+        read_ids(str(tmp_path / "none.txt"), run)

@@ -178,6 +178,18 @@ def test_an_older_file_is_replaced(run_recommend: Recommend, run: Run, tmp_path:
     assert len(pd.read_csv(tmp_path / "recs.csv")) == 24
 
 
+def test_items_may_be_chosen_by_files(run_recommend: Recommend, run: Run, tmp_path: Path) -> None:
+    """A text of one id a line, or the item column of a table; an unknown id is counted."""
+    (tmp_path / "only.txt").write_text("i03\n\n i04 \ni05\nnew\n")
+    pd.DataFrame({"price": [1.5], "what": ["i04"]}).to_parquet(tmp_path / "never.parquet")
+    with pytest.warns(UserWarning, match=r"1 of 4 ids of items are none that the model knows \(such as 'new'\)"):
+        run_recommend(
+            f"run={run.path}", f"out={tmp_path}/recs.csv", f"items={tmp_path}/only.txt", f"exclude_items={tmp_path}/never.parquet"
+        )
+    expected = run.recommend(cycle(), items=["i03", "i05"])
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "recs.csv"), expected, check_dtype=False)
+
+
 def test_one_alien_id_is_skipped_and_the_others_are_served(run_recommend: Recommend, tmp_path: Path) -> None:
     """It makes texts of a column that holds integers otherwise."""
     frame = cycle().assign(what=lambda f: f["what"].str[1:].astype(int))
@@ -226,7 +238,8 @@ BAD = [
     (
         ["run={run}", "out={out}/recs.csv", "top=3"],
         r"unknown option 'top'; .*known: data, data\.duplicates, data\.encoding, data\.item, data\.min_rating, "
-        r"data\.missing_time, data\.rating, data\.separator, data\.ties, data\.time, data\.user, filter_seen, k, out, run, search",
+        r"data\.missing_time, data\.rating, data\.separator, data\.ties, data\.time, data\.user, exclude_items, filter_seen, items, "
+        r"k, out, run, search",
     ),
     (["run={run}", "out={out}/recs.csv", "3"], "'3' is not of the form key=value"),
     (["run={run}", "out={out}/recs.csv", "--fast"], "unknown switch --fast; known: --help, -h"),
@@ -247,6 +260,11 @@ BAD = [
     ),
     (["run={run}", "out={out}/recs.csv", "data={out}/clicks.csv", "data.missing_time=keep"], "unknown data.missing_time 'keep'"),
     (["run={run}", "out={out}/clicks.csv", "data={out}/clicks.csv"], "clicks.csv is a file that is read .* and would be replaced"),
+    (["run={run}", "out={out}/recs.csv", "items={out}/none.txt"], r"no such file: .*none\.txt"),
+    (["run={run}", "out={out}/recs.csv", "items={out}/wrong.csv"], r"wrong\.csv has no column 'what'; it has 'a', 'b'; a text of one id a"),
+    (["run={run}", "out={out}/clicks.csv", "items={out}/clicks.csv"], "clicks.csv is a file that is read"),
+    (["run={run}", "out={out}/recs.csv", "exclude_items={out}/clicks.csv"], "^error: exclude_items: none of the 15 items"),
+    (["run={run}", "out={out}/recs.csv", "items={out}/clicks.csv", "search=hnsw"], "items and exclude_items restrict an exact search"),
     (["run={run}", "out={out}/recs.csv", "user=a"], "unknown option 'user'; did you mean 'data.user'"),
 ]
 
