@@ -34,23 +34,40 @@ class Recommends(Protocol):
 
     def histories(self, frame: Any, *, name: str) -> Interactions: ...
 
-    def recommend(self, histories: Any, k: int = 10, *, filter_seen: bool = True) -> pd.DataFrame: ...
+    def recommend(self, histories: Any, k: int = 10, *, filter_seen: bool | None = None) -> pd.DataFrame: ...
 
 
-def recommend_batches(run: Recommends, batches: Any, k: int = 10, *, filter_seen: bool = True) -> Iterator[pa.RecordBatch]:
+def recommend_batches(run: Recommends, batches: Any, k: int = 10, *, filter_seen: bool | None = None) -> Iterator[pa.RecordBatch]:
     """The k best items for every user, as ``run.recommend`` finds them: batches of user, item, rank (from 1) and score.
 
     ``batches`` are Arrow record batches, or a table. Columns are called as in training; the time may be left out, and rows are then in
-    order (a warning says so). The type of the users is that of the batches (``large_string`` for texts as views).
+    order (a warning says so). The type of the users is that of the batches (``large_string`` for texts as views). Where nobody is left to
+    recommend for, one batch without rows says so, so that engines find the columns; nothing comes of no batches at all.
 
     Raises: ValueError for what are no batches, for a column that is missing, for a user whose rows come again after another user's, and
     as ``run.recommend``.
     """
-    for table in whole_users(batches, run.columns.user):
-        yield from recommended(run, table, k, filter_seen=filter_seen)
+    seen: list[pa.Schema] = [batches.schema] if isinstance(batches, pa.Table) else []
+    served = False
+    for table in whole_users(_noted(batches, seen), run.columns.user):
+        for found in recommended(run, table, k, filter_seen=filter_seen):
+            served = True
+            yield found
+    if seen and not served:
+        refuse_missing(seen[0], run.columns.user)
+        users = without_views(seen[0].empty_table()).schema.field(run.columns.user).type
+        yield pa.RecordBatch.from_pylist([], schema=result(users, run))
 
 
-def recommended(run: Recommends, table: pa.Table, k: int, *, filter_seen: bool = True) -> list[pa.RecordBatch]:
+def _noted(batches: Any, seen: list[pa.Schema]) -> Iterator[Any]:
+    """The same batches; the schema of the first one is put into ``seen``."""
+    for batch in batches.to_batches() if isinstance(batches, pa.Table) else batches:
+        if not seen and isinstance(batch, pa.RecordBatch):
+            seen.append(batch.schema)
+        yield batch
+
+
+def recommended(run: Recommends, table: pa.Table, k: int, *, filter_seen: bool | None = None) -> list[pa.RecordBatch]:
     """The recommendations for all users of a table."""
     histories = run.histories(table.select([name for name in run.columns if name in table.column_names]), name="a batch of histories")
     frame = run.recommend(histories, k, filter_seen=filter_seen)
@@ -100,12 +117,11 @@ def together(batches: Any, user: str) -> Iterator[pa.RecordBatch]:
     Raises: ValueError where the column is missing, two have one name, or a user's rows come again after another user's.
     """
     seen, last = Seen(), None
-    for batch in batches.to_batches() if isinstance(batches, pa.Table) else batches:
+    for batch in batches:
         if not isinstance(batch, pa.RecordBatch):
             raise ValueError(f"{WHO} are of {type(batch).__name__}; they must be Arrow record batches, or one Arrow table")
         refuse_twice(batch.schema.names, WHO)
-        if user not in batch.schema.names:
-            raise ValueError(f"{WHO} have no column {user!r}; they have {', '.join(map(repr, batch.schema.names)) or 'none'}")
+        refuse_missing(batch.schema, user)
         if not batch.num_rows:
             continue
         users = plain(pa.chunked_array([batch[user]])).drop_null()  # rows without a user are refused where they are read
@@ -119,6 +135,12 @@ def together(batches: Any, user: str) -> Iterator[pa.RecordBatch]:
                     "user's rows are together, or pass a whole frame to run.recommend"
                 )
         yield batch
+
+
+def refuse_missing(schema: pa.Schema, user: str) -> None:
+    """Raises: ValueError where the column of users is missing."""
+    if user not in schema.names:
+        raise ValueError(f"{WHO} have no column {user!r}; they have {', '.join(map(repr, schema.names)) or 'none'}")
 
 
 def whole_users(batches: Any, user: str) -> Iterator[pa.Table]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Any
 
 
 def chosen(overrides: Iterable[str]) -> dict[str, Any]:
-    """``{"model": "sasrec", "model.d_model": "128"}`` of ``["model=sasrec", "model.d_model=128"]``; the last one wins.
+    """``{"model": "sasrec", "model.d_model": "128"}`` of ``["model=sasrec", "model.d_model=128"]``; the last one wins. A value that
+    begins with ``~/`` or ``~name/`` is a path in a home folder.
 
     Raises: ValueError for a text that is not ``key=value``, or that interpolates.
     """
@@ -18,5 +20,5 @@ def chosen(overrides: Iterable[str]) -> dict[str, Any]:
             raise ValueError(f"{text!r} is not of the form key=value, such as model=bert4rec or optimizer.lr=0.001")
         if "${" in value:
             raise ValueError(f"{text!r}: values are not interpolated; write the value itself")
-        pairs[key.strip()] = value
+        pairs[key.strip()] = os.path.expanduser(value) if value[:1] == "~" and "/" in value else value
     return pairs

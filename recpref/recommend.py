@@ -1,10 +1,13 @@
-"""python -m recpref.recommend run=runs/... out=recs.parquet [k=10] [data=...] [filter_seen=true] [search=exact]: write recommendations.
+"""python -m recpref.recommend run=runs/... out=recs.parquet [k=10] [data=...] [filter_seen=...] [search=exact]: write recommendations.
 
 Without ``data`` every user of the run's own data is served from the whole history, held-out items included. ``data`` is
-the path of other histories; ``data.user=``, ``data.item=`` and ``data.time=`` (a column, or none) name its columns where they are not
-called as in training. ``out`` ends in .parquet or .csv. ``search=hnsw`` or ``ivf`` looks in an index of faiss instead of scoring every
-item, and prints how much of the exact lists it finds. ``trust=their.package:Thing`` allows the run of a model that is not recpref's to
-import it.
+the path of other histories, or a name, as in training: a file, a folder, a store, a card. They are read as the run's data were, by the same
+columns and options, ``data.min_rating`` and ``data.duplicates`` included (``data.k_core`` is not applied); what is said here wins:
+``data.user=``, ``data.item=``, ``data.time=`` (a column, or none), ``data.min_rating=`` (or none), ``data.encoding=``, ...
+``out`` ends in .parquet or .csv. ``filter_seen=true|false``: whether items of the history are left out; unsaid, as the run was evaluated.
+``items=FILE``: only these may be recommended; ``exclude_items=FILE``: these may not (a table's item column, or a text of one id a line).
+``search=hnsw`` or ``ivf`` looks in an index of faiss instead of scoring every item, and prints how much of the exact lists it finds.
+``trust=their.package:Thing`` allows the run of a model that is not recpref's to import it.
 """
 
 from __future__ import annotations
@@ -14,14 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from recpref import console
+from recpref.data.asked import READING
 from recpref.suggest import unknown
 from recpref.workplace import refuse_unwritable
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-COLUMNS = ("data.user", "data.item", "data.time")
 
 
 class Asked(NamedTuple):
@@ -31,9 +32,11 @@ class Asked(NamedTuple):
     out: str | None = None
     k: str = "10"
     data: str | None = None
-    filter_seen: str = "true"
+    filter_seen: str | None = None
     search: str = "exact"
     trust: str | None = None
+    items: str | None = None
+    exclude_items: str | None = None
 
 
 def recommend(arguments: list[str]) -> None:
@@ -41,20 +44,25 @@ def recommend(arguments: list[str]) -> None:
     pairs = console.pairs(arguments, __doc__)
     if pairs is None:
         return
+    reading = [f"data.{option}" for option in READING]
+    if "data.k_core" in pairs:
+        raise ValueError("data.k_core is not applied to histories, whose users may be new; leave it out")
     for key in pairs:
-        if key not in (*Asked._fields, *COLUMNS):
-            raise ValueError(unknown("option", key, (*Asked._fields, *COLUMNS)))
-    columns = {key.removeprefix("data."): pairs.pop(key) for key in COLUMNS if key in pairs}
+        if key not in (*Asked._fields, *reading):
+            raise ValueError(unknown("option", key, (*Asked._fields, *reading)))
+    said = {key.removeprefix("data."): pairs.pop(key) for key in reading if key in pairs}
     asked = Asked(**pairs)
     for key in ("run", "out"):
         if getattr(asked, key) is None:
             raise ValueError(f"{key}= is missing; say python -m recpref.recommend run=runs/... out=recs.parquet")
-    if columns and asked.data is None:
-        raise ValueError(f"data.{next(iter(columns))}= names a column of other histories; say data=histories.csv, too")
-    _recommend(asked, Path(str(asked.run)), Path(str(asked.out)), columns)
+    if said and asked.data is None:
+        key = next(iter(said))
+        what = "names a column of" if key in ("user", "item", "time", "rating") else "says how to read"
+        raise ValueError(f"data.{key}= {what} other histories; say data=histories.csv, too")
+    _recommend(asked, Path(str(asked.run)), Path(str(asked.out)), said)
 
 
-def _recommend(asked: Asked, path: Path, out: Path, columns: dict[str, str]) -> None:
+def _recommend(asked: Asked, path: Path, out: Path, said: dict[str, str]) -> None:
     if out.suffix not in (".parquet", ".csv"):
         raise ValueError(f"out={out} must end in .parquet or .csv")
     if os.path.isdir(out):  # False, not an error, where nobody may look
@@ -63,16 +71,23 @@ def _recommend(asked: Asked, path: Path, out: Path, columns: dict[str, str]) -> 
     from recpref.retrieval.approximate import KINDS
 
     k = console.whole_number("k", asked.k)
-    seen = asked.filter_seen.lower()
-    if seen not in ("true", "false"):
-        raise ValueError(unknown("filter_seen", seen, ("true", "false")))
+    seen = None if asked.filter_seen is None else asked.filter_seen.lower()
+    if seen not in (None, "true", "false"):
+        raise ValueError(unknown("filter_seen", str(seen), ("true", "false")))
     if asked.search not in ("exact", *KINDS):
         raise ValueError(unknown("search", asked.search, ("exact", *KINDS)))
+    from recpref.read_alike import read_ids
     from recpref.run import Run
 
     run = Run.load(path, trust=asked.trust)
-    histories = _histories(run, asked.data, columns)
-    frame = run.recommend(histories, k, filter_seen=seen == "true", search=asked.search)  # type: ignore[arg-type]  # checked above
+    own = run.experiment.data
+    _refuse_input(out, [asked.data or (None if own.frame else own.name), asked.items, asked.exclude_items])
+    restricted: dict[str, Any] = {
+        key: read_ids(name, run) for key in ("items", "exclude_items") if (name := getattr(asked, key)) is not None
+    }
+    histories = _histories(run, asked.data, said)
+    filter_seen = None if seen is None else seen == "true"
+    frame = run.recommend(histories, k, filter_seen=filter_seen, search=asked.search, **restricted)  # type: ignore[arg-type]  # checked above
     _write(frame, out)
     print(f"{len(frame):,} recommendations for {frame.user.nunique():,} users in {out}")
     if "found" in frame.attrs:
@@ -90,26 +105,27 @@ def _write(frame: pd.DataFrame, out: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _histories(run: Any, data: str | None, columns: dict[str, str]) -> Any:
+def _refuse_input(out: Path, names: list[str | None]) -> None:
+    """Raises: ValueError where ``out`` is a file of what is read."""
+    from recpref.read_alike import files_of
+
+    for name in names:
+        if name is not None and out.resolve() in [file.resolve() for file in files_of(name)]:
+            raise ValueError(f"out={out} is a file that is read (of {name}), and would be replaced; say another one")
+
+
+def _histories(run: Any, data: str | None, said: dict[str, str]) -> Any:
+    from recpref.read_alike import read_alike, rules
     from recpref.source import opened
 
     if data is not None:
-        return _read(data, run, columns)
+        found = read_alike(data, run, said)
+        if (line := rules(data, found)) is not None:
+            print(line)
+        return found
     if run.experiment.data.frame:
         raise ValueError(f"{run.path} was trained on a frame that is not kept with it; say data=histories.csv")
     return opened(run.experiment.data)
-
-
-def _read(data: str, run: Any, columns: dict[str, str]) -> Any:
-    """A file's histories, its items as texts where the run's are. Integers come only of ids written as such: nothing is lost."""
-    from recpref.data.asked import Asked
-    from recpref.data.readers import read_file
-
-    item = columns.get("item", run.columns.item)
-    frame = read_file(data, Asked(columns.get("user", run.columns.user), item)).to_pandas()
-    if item in frame and run.items.kind == "str" and frame[item].dtype.kind in "iu":
-        frame[item] = frame[item].astype(str)
-    return run.histories(frame, **columns, name=data)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -19,11 +20,13 @@ from torch import Tensor
 
 from recpref import components
 from recpref.data.frames import arrow_table
+from recpref.data.guess import is_rating
 from recpref.data.histories import history_of
 from recpref.data.interactions import Columns, Interactions
 from recpref.data.vocabulary import Vocabulary
 from recpref.plan import Plan
 from recpref.retrieval.approximate import Approximate
+from recpref.retrieval.restricted import Restriction
 from recpref.retrieval.similar import similar
 from recpref.retrieval.topk import TopK
 from recpref.saving import OBJECTIVE, complete
@@ -124,7 +127,9 @@ class Run:
     ) -> Interactions:
         """The histories in a frame, whose columns are called as in training where they are not named. ``time="none"``: there is no time.
 
-        The rows of a frame without the times of training are taken to be in order, which a warning says where a user has several.
+        The rows of a frame without the times of training are taken to be in order, which a warning says where a user has several. Every row
+        is taken: the filters of training (``data.min_rating``, ``data.duplicates``) do not hold here, and a warning counts ratings that are
+        too low for training. ``recommend data=FILE`` reads files by them.
 
         Raises: ValueError for a missing column, and as ``Interactions.from_dataframe``.
         """
@@ -138,6 +143,7 @@ class Run:
                 raise ValueError(
                     f"{name} has no column {column!r}; it has {there}; say run.histories(frame, {role}=NAME), or recommend data.{role}=NAME"
                 )
+        self._tell_of_ratings(table, name)
         found = Interactions.from_dataframe(table, user=wanted.user, item=wanted.item, time=wanted.time if timed else None, name=name)
         if time is None and wanted.time is not None and not timed and len(found) > found.n_users:  # one row is in order
             warnings.warn(
@@ -147,15 +153,32 @@ class Run:
             )
         return found
 
+    def _tell_of_ratings(self, table: pa.Table, name: str) -> None:
+        """Warns of rows that ``min_rating`` kept from training, where the frame still has their ratings."""
+        options = self.experiment.data.options
+        least, rating = options.get("min_rating"), options.get("rating") or next(filter(is_rating, table.column_names), None)
+        if least is None or rating not in table.column_names:
+            return
+        ratings = table[rating].to_pandas()
+        low = int((~(ratings >= least)).sum()) if pd.api.types.is_numeric_dtype(ratings) else 0
+        if low:
+            warnings.warn(
+                f"{low:,} of {len(ratings):,} rows of {name} have no {rating!r} of {least:g} or more; training left such rows out "
+                "(data.min_rating), and here they are taken: leave them out of the frame, if they are not meant",
+                stacklevel=4,
+            )
+
     def recommend(
         self,
         histories: Any,
         k: int = 10,
         *,
-        filter_seen: bool = True,
+        filter_seen: bool | None = None,
         batch_size: int = 256,
         search: Literal["exact", "hnsw", "ivf"] = "exact",
         breadth: int = 128,
+        items: Any = None,
+        exclude_items: Any = None,
     ) -> pd.DataFrame:
         """The k best items for every user of a frame of histories (columns as in training) or of Interactions.
 
@@ -163,39 +186,47 @@ class Run:
         no known item gets no rows and is counted, too. ``histories`` names the columns of a frame that has others, and says what
         a frame without times is taken for.
 
-        ``filter_seen`` leaves out the items of each user's history; ``batch_size`` users are served at once. ``search`` other than
-        ``exact`` looks in an index of faiss, ``breadth`` wide (see ``Approximate``), and the frame's ``attrs["found"]`` is the share of
-        the exact lists of its first batch that it found.
+        ``filter_seen``: whether the items of a user's history are left out; None as the run was evaluated (``evaluation.filter_seen``).
+        ``batch_size`` users are served at once. ``items``: only these ids may be recommended; ``exclude_items``: these may not. Ids
+        that the model does not know are counted and skipped. Both need ``search="exact"``. ``search`` other than ``exact`` looks in an
+        index of faiss, ``breadth`` wide (see ``Approximate``), and the frame's ``attrs["found"]`` is the share of the exact lists of its
+        first batch that it found.
 
         Returns: a frame ``user, item, rank, score`` in the order of user ids; rank 1 is best. Users get fewer than ``k``
         rows where the catalogue has no more items to offer. ``score`` is what the model gives the item: no probability, not comparable
         between models nor, where one answers in rounds, between its rounds.
-        Raises: ValueError for k < 1, as ``histories`` and as ``Approximate``.
+        Raises: ValueError for k < 1, as ``histories``, ``Restriction.of`` and ``Approximate``.
         """
-        for name, value in (("k", k), ("batch_size", batch_size)):
-            if value < 1:
-                raise ValueError(f"{name}={value} must be at least 1")
+        _refuse(k, batch_size, search, restricted=items is not None or exclude_items is not None)
+        restricted = Restriction.of(self.items, items, exclude_items)
         known = self._known(histories if isinstance(histories, Interactions) else self.histories(histories))
         exact = TopK(self.model, seed=self.experiment.seed)
         topk = exact if search == "exact" else Approximate(self.model, kind=search, breadth=breadth)
-        parts: list[pd.DataFrame] = []
+        parts = [_frame(np.zeros((0, k), int), np.zeros((0, k)), known.users.ids[:0], self.items)]
         found: float | None = None
-        numbers = np.unique(known.user)
-        for first in range(0, len(numbers), batch_size):
-            users = numbers[first : first + batch_size]
-            asked = history_of(known, users, timed=topk.needs_time)
-            query = Query(asked._replace(user=self._numbers(known.users.originals(users))), exclude=asked.items if filter_seen else None)
+        for users, asked in self._queries(known, batch_size, filter_seen, timed=topk.needs_time):
+            query = restricted(asked)
             ranking = topk.recommend(query, k)
             if found is None and isinstance(topk, Approximate):
                 found = topk.found(exact.recommend(query, k), query)
-            parts.append(_frame(ranking.items.numpy(), ranking.scores.numpy(), known.users.originals(users), self.items))
-        nobody = _frame(np.zeros((0, k), int), np.zeros((0, k)), known.users.ids[:0], self.items)
-        frame = pd.concat(parts, ignore_index=True) if parts else nobody
+            parts.append(_frame(ranking.items.numpy(), ranking.scores.numpy(), users, self.items))
+        frame = pd.concat(parts[1:] or parts, ignore_index=True)
         if found is not None:
             frame.attrs["found"] = found
         return frame
 
-    def recommend_batches(self, batches: Any, k: int = 10, *, filter_seen: bool = True) -> Iterator[Any]:
+    def _queries(
+        self, known: Interactions, batch_size: int, filter_seen: bool | None, *, timed: bool
+    ) -> Iterator[tuple[np.ndarray, Query]]:
+        """The users who have an interaction, so many at a time, and what is asked for them."""
+        filter_seen = self.experiment.evaluation.get("filter_seen", True) if filter_seen is None else filter_seen
+        numbers = np.unique(known.user)
+        for first in range(0, len(numbers), batch_size):
+            users = known.users.originals(numbers[first : first + batch_size])
+            asked = history_of(known, numbers[first : first + batch_size], timed=timed)
+            yield users, Query(asked._replace(user=self._numbers(users)), exclude=asked.items if filter_seen else None)
+
+    def recommend_batches(self, batches: Any, k: int = 10, *, filter_seen: bool | None = None) -> Iterator[Any]:
         """``recommend`` over Arrow record batches (or a table) in which every user's rows are together, batch by batch: what Spark's
         ``mapInArrow`` and Ray Data's ``map_batches`` call. Yields record batches of user, item, rank and score.
 
@@ -225,6 +256,14 @@ class Run:
             )
         kept = data.where(~unknown)
         return replace(kept, item=number[~unknown], extra=None, items=self.items)
+
+
+def _refuse(k: int, batch_size: int, search: str, *, restricted: bool) -> None:
+    for name, value in (("k", k), ("batch_size", batch_size)):
+        if value < 1:
+            raise ValueError(f"{name}={value} must be at least 1")
+    if search != "exact" and restricted:
+        raise ValueError(f"items and exclude_items restrict an exact search, and search={search!r} looks in an index of all; leave one out")
 
 
 def _frame(items: np.ndarray, scores: np.ndarray, users: np.ndarray, vocabulary: Vocabulary) -> pd.DataFrame:

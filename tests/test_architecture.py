@@ -31,6 +31,7 @@ LAYERS = [
         "general_options",
         "composition",
         "run",
+        "read_alike",
         "saving",
         "arrow_batches",
         "plots",

@@ -124,10 +124,35 @@ def test_seen_items_may_stay(run: recpref.Run, frame: pd.DataFrame) -> None:
 def test_a_table_is_taken_and_other_things_are_refused(run: recpref.Run, frame: pd.DataFrame) -> None:
     table = pa.Table.from_pandas(frame, preserve_index=False)
     same(collected(run.recommend_batches(table, 4)), run.recommend(frame, 4))
-    assert list(run.recommend_batches(table.slice(0, 0))) == []
+    (nobody,) = run.recommend_batches(table.slice(0, 0))
+    assert (nobody.num_rows, nobody.schema) == (0, next(run.recommend_batches(table)).schema)
     for wrong in (frame, [table], [frame], table.to_batches()[0]):
         with pytest.raises(ValueError, match="they must be Arrow record batches, or one Arrow table"):
             list(run.recommend_batches(wrong))
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())])
+def test_nobody_left_is_a_batch_without_rows(run: recpref.Run, kind: pa.DataType) -> None:
+    """Ray makes one table of what comes of a block, whose items may all be unknown, or whose rows a filter may have taken."""
+    strange = pa.table({"who": pa.array(["a", "b"]).cast(kind), "what": ["new", "newer"], "when": [1, 2]})
+    with pytest.warns(UserWarning, match="name items that the model does not know"):
+        block = pa.Table.from_batches(run.recommend_batches(strange))
+    known = pa.table({"who": pa.array(["a"]).cast(kind), "what": ["i1"], "when": [1]})
+    assert (block.num_rows, block.schema) == (0, pa.Table.from_batches(run.recommend_batches(known)).schema)
+    for empty in (known.slice(0, 0), known.schema.empty_table(), known.slice(0, 0).to_batches() or [known.to_batches()[0].slice(0, 0)]):
+        assert pa.Table.from_batches(run.recommend_batches(empty)).equals(block)
+    half = strange.set_column(1, "what", pa.array(["new", "i1"]))
+    with pytest.warns(UserWarning, match="name items that the model does not know"):
+        assert [set(batch["user"].to_pylist()) for batch in run.recommend_batches(half)] == [{"b"}]
+    with pytest.raises(ValueError, match="the batches of histories have no column 'who'; they have 'user'"):
+        list(run.recommend_batches(pa.table({"user": pa.array([], pa.string())})))
+
+
+def test_seen_items_are_filtered_as_the_run_was_evaluated(frame: pd.DataFrame, tmp_path: Path) -> None:
+    data = recpref.Interactions.from_dataframe(frame, user="who", item="what", time="when")
+    unfiltered = recpref.fit("model=popular", "evaluation.filter_seen=false", f"out={tmp_path}", data=data)
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    same(collected(unfiltered.recommend_batches(table, 3)), unfiltered.recommend(frame, 3, filter_seen=False))
 
 
 def test_users_of_a_shuffled_frame_are_refused_by_name(run: recpref.Run, frame: pd.DataFrame) -> None:

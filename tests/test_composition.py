@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -194,7 +195,7 @@ def test_out_is_a_path(out: str) -> None:
 @pytest.mark.parametrize("out", ["runs/lr=0.1", "runs/a,b", "runs/a(b)", "runs/[x]", "~/runs", "2026", "a(b"])
 def test_out_is_any_path(out: str) -> None:
     """Legal folder names that a grammar for values does not read as texts."""
-    assert compose(["model=popular", f"out={out}"])["out"] == out
+    assert compose(["model=popular", f"out={out}"])["out"] == os.path.expanduser(out)
 
 
 def leaves(content: Any, path: str = "") -> Iterator[tuple[str, Any]]:

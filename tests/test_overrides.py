@@ -26,6 +26,20 @@ def test_what_is_no_override(text: str) -> None:
         chosen([text])
 
 
+def test_the_home_folder_is_known_to_every_verb(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell leaves ``out=~/recs.csv`` as it is; a lone ~ separates columns, and one inside a name is a character."""
+    monkeypatch.setenv("HOME", "/home/ada")
+    said = ["data=~/clicks.csv", "out=~/a=b~/c", "data.separator=~", "run=runs/~/x", "data.user=~who", "start=~nobody-is-called-so/x"]
+    assert chosen(said) == {
+        "data": "/home/ada/clicks.csv",
+        "out": "/home/ada/a=b~/c",
+        "data.separator": "~",
+        "run": "runs/~/x",
+        "data.user": "~who",
+        "start": "~nobody-is-called-so/x",
+    }
+
+
 def test_nothing_is_interpolated() -> None:
     with pytest.raises(ValueError, match="values are not interpolated"):
         chosen(["out=${oc.env:HOME}"])

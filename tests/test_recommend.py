@@ -12,6 +12,7 @@ import pytest
 
 import recpref
 from recpref import console
+from recpref.prepare import prepare
 from recpref.recommend import recommend
 from recpref.run import Run
 from recpref.train import train
@@ -56,6 +57,21 @@ def test_lists_for_every_user_of_the_runs_own_data(run_recommend: Recommend, run
     pd.testing.assert_frame_equal(found, run.recommend(cycle(), k=4), check_dtype=False)
     assert f"96 recommendations for 24 users in {out}" in printed
     assert [path.name for path in out.parent.iterdir()] == [out.name]
+
+
+def test_the_home_folder(run_recommend: Recommend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """~ is what it is to a shell, in what is read and in what is written."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    cycle().to_csv(tmp_path / "clicks.csv", index=False)
+    columns = ["data.user=who", "data.item=what", "data.time=when"]
+    run = recpref.fit("model=popular", "data=~/clicks.csv", *columns, "out=~/runs")
+    assert run.path.is_relative_to(tmp_path)
+    run_recommend(f"run=~/{run.path.relative_to(tmp_path)}", "data=~/clicks.csv", "out=~/new/recs.csv", "k=1")
+    assert len(pd.read_csv(tmp_path / "new" / "recs.csv")) == 24
+    prepare(["data=~/clicks.csv", *columns, "out=~/store"])
+    assert len(recpref.Interactions.open(tmp_path / "store")) == len(cycle())
+    assert not (tmp_path / "~").exists()
 
 
 def test_the_default_is_ten(run_recommend: Recommend, run: Run, tmp_path: Path) -> None:
@@ -103,11 +119,91 @@ def test_seen_items_are_filtered_or_not(run_recommend: Recommend, run: Run, tmp_
     assert bool(had & set(zip(found["user"], found["item"], strict=True))) is seen
 
 
+def test_seen_items_are_filtered_as_the_run_was_evaluated(run_recommend: Recommend, tmp_path: Path) -> None:
+    """Where nothing is said: what the metrics of the run were measured with."""
+    cycle().to_csv(tmp_path / "clicks.csv", index=False)
+    columns = ["data.user=who", "data.item=what", "data.time=when"]
+    run = recpref.fit("model=popular", f"data={tmp_path}/clicks.csv", *columns, "evaluation.filter_seen=false", f"out={tmp_path}/runs")
+    assert run.recommend(cycle(), k=15).groupby("user").size().eq(15).all()
+    run_recommend(f"run={run.path}", f"out={tmp_path}/recs.parquet", "k=15")
+    assert pd.read_parquet(tmp_path / "recs.parquet").groupby("user").size().eq(15).all()
+    run_recommend(f"run={run.path}", f"out={tmp_path}/recs.parquet", "k=15", "filter_seen=true")
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "recs.parquet"), run.recommend(cycle(), k=15, filter_seen=True))
+
+
+def test_what_is_read_is_never_replaced(
+    run_recommend: Recommend, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the histories, by whatever name, nor a part of their folder, nor what the run was trained on."""
+    (tmp_path / "parts").mkdir()
+    for name in ("clicks.csv", "parts/interactions.csv"):
+        cycle().to_csv(tmp_path / name, index=False)
+    (tmp_path / "link.csv").symlink_to(tmp_path / "clicks.csv")
+    monkeypatch.chdir(tmp_path)
+    own = str(run.experiment.data.name)
+    for data, out in (("clicks.csv", "parts/../clicks.csv"), ("link.csv", "clicks.csv"), ("parts", "parts/interactions.csv"), (None, own)):
+        with pytest.raises(SystemExit):
+            run_recommend(f"run={run.path}", f"out={out}", *([f"data={data}"] if data else []))
+        assert "is a file that is read" in capsys.readouterr().err
+        pd.testing.assert_frame_equal(pd.read_csv(out), cycle())
+    run_recommend(f"run={run.path}", "out=parts/recs.csv", "data=parts")
+
+
+def rated() -> pd.DataFrame:
+    """Every second row is rated 2, every first one is there twice."""
+    frame = cycle().assign(stars=lambda f: 2 + 3 * (f.index % 2))
+    return pd.concat([frame, frame.groupby("who").head(1).assign(when=5000, stars=5)], ignore_index=True)
+
+
+def test_filters_of_training_hold_for_the_same_file(run_recommend: Recommend, tmp_path: Path) -> None:
+    """Given the very file it was trained on, a run recommends what it recommends without; one line says how."""
+    rated().to_csv(tmp_path / "clicks.csv", index=False)
+    columns = ["data.user=who", "data.item=what", "data.time=when"]
+    rules = ["data.min_rating=4", "data.duplicates=first"]
+    run = recpref.fit("model=markov", f"data={tmp_path}/clicks.csv", *columns, *rules, f"out={tmp_path}/runs")
+    run_recommend(f"run={run.path}", f"out={tmp_path}/own.csv")
+    printed = run_recommend(f"run={run.path}", f"data={tmp_path}/clicks.csv", f"out={tmp_path}/same.csv")
+    assert (tmp_path / "same.csv").read_text() == (tmp_path / "own.csv").read_text()
+    (line,) = [line for line in printed.splitlines() if "is read as the run's data were" in line]
+    assert re.search(r"clicks\.csv is read .*: duplicates=first: \d+ of \d+ rows dropped.*; min_rating=4: \d+ of \d+ rows dropped", line)
+    for said in ("data.min_rating=none", "data.duplicates=keep"):
+        run_recommend(f"run={run.path}", f"data={tmp_path}/clicks.csv", f"out={tmp_path}/other.csv", said)
+        assert (tmp_path / "other.csv").read_text() != (tmp_path / "own.csv").read_text()
+
+
 def test_an_older_file_is_replaced(run_recommend: Recommend, run: Run, tmp_path: Path) -> None:
     """The new lists take the place of the old file."""
     (tmp_path / "recs.csv").write_text("old")
     run_recommend(f"run={run.path}", f"out={tmp_path}/recs.csv", "k=1")
     assert len(pd.read_csv(tmp_path / "recs.csv")) == 24
+
+
+def test_items_may_be_chosen_by_files(run_recommend: Recommend, run: Run, tmp_path: Path) -> None:
+    """A text of one id a line, or the item column of a table; an unknown id is counted."""
+    (tmp_path / "only.txt").write_text("i03\n\n i04 \ni05\nnew\n")
+    pd.DataFrame({"price": [1.5], "what": ["i04"]}).to_parquet(tmp_path / "never.parquet")
+    with pytest.warns(UserWarning, match=r"1 of 4 ids of items are none that the model knows \(such as 'new'\)"):
+        run_recommend(
+            f"run={run.path}", f"out={tmp_path}/recs.csv", f"items={tmp_path}/only.txt", f"exclude_items={tmp_path}/never.parquet"
+        )
+    expected = run.recommend(cycle(), items=["i03", "i05"])
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "recs.csv"), expected, check_dtype=False)
+
+
+def test_one_alien_id_is_skipped_and_the_others_are_served(run_recommend: Recommend, tmp_path: Path) -> None:
+    """It makes texts of a column that holds integers otherwise."""
+    frame = cycle().assign(what=lambda f: f["what"].str[1:].astype(int))
+    frame.to_csv(tmp_path / "clicks.csv", index=False)
+    columns = ["data.user=who", "data.item=what", "data.time=when"]
+    run = recpref.fit("model=popular", f"data={tmp_path}/clicks.csv", *columns, f"out={tmp_path}/runs")
+    run_recommend(f"run={run.path}", f"out={tmp_path}/own.csv")
+    alien = pd.DataFrame({"who": ["u00", "zz"], "what": ["SKU-9", "SKU-9"], "when": [1, 1]})
+    pd.concat([frame, alien]).to_csv(tmp_path / "alien.csv", index=False)
+    with pytest.warns(
+        UserWarning, match=rf"2 of {len(frame) + 2} interactions name items .* 'SKU-9'\) and were skipped; 1 users have no other"
+    ):
+        run_recommend(f"run={run.path}", f"data={tmp_path}/alien.csv", f"out={tmp_path}/recs.csv")
+    assert (tmp_path / "recs.csv").read_text() == (tmp_path / "own.csv").read_text()
 
 
 def test_a_run_of_the_command_line_knows_its_data(run_recommend: Recommend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,16 +237,34 @@ BAD = [
     (["run={run}", "out={out}/recs.csv", "filter_seen=perhaps"], "unknown filter_seen 'perhaps'; .*known: false, true"),
     (
         ["run={run}", "out={out}/recs.csv", "top=3"],
-        r"unknown option 'top'; .*known: data, data\.item, data\.time, data\.user, filter_seen, k, out, run, search",
+        r"unknown option 'top'; .*known: data, data\.duplicates, data\.encoding, data\.item, data\.min_rating, "
+        r"data\.missing_time, data\.rating, data\.separator, data\.ties, data\.time, data\.user, exclude_items, filter_seen, items, "
+        r"k, out, run, search",
     ),
     (["run={run}", "out={out}/recs.csv", "3"], "'3' is not of the form key=value"),
     (["run={run}", "out={out}/recs.csv", "--fast"], "unknown switch --fast; known: --help, -h"),
     (["run={out}", "out={out}/recs.csv"], "is not a run: it has no experiment.yaml"),
     (["run={out}/nowhere", "out={out}/recs.csv"], "nowhere is not a run"),
     (["run={run}", "out={out}/recs.csv", "data={out}/none.csv"], "no such file: .*none.csv"),
-    (["run={run}", "out={out}/recs.csv", "data={out}/wrong.csv"], r"no column 'who'; it has 'a', 'b'; say .*recommend data\.user=NAME"),
+    (["run={run}", "out={out}/recs.csv", "data={out}/wrong.csv"], r"no column 'who'; it has 'a', 'b'; say data\.user=NAME"),
     (["run={run}", "out={out}/recs.csv", "data={out}/wrong.csv", "data.user=a"], "no column 'what'; it has 'a', 'b'; say .*data.item=NAME"),
     (["run={run}", "out={out}/recs.csv", "data.user=a"], "data.user= names a column of other histories; say data=histories.csv, too"),
+    (
+        ["run={run}", "out={out}/recs.csv", "data.encoding=latin-1"],
+        "data.encoding= says how to read other histories; say data=histories.csv",
+    ),
+    (["run={run}", "out={out}/recs.csv", "data={out}/clicks.csv", "data.k_core=5"], "data.k_core is not applied to histories"),
+    (
+        ["run={run}", "out={out}/recs.csv", "data={out}/clicks.csv", "data.min_rating=four"],
+        "data.min_rating=four must be a number, or none",
+    ),
+    (["run={run}", "out={out}/recs.csv", "data={out}/clicks.csv", "data.missing_time=keep"], "unknown data.missing_time 'keep'"),
+    (["run={run}", "out={out}/clicks.csv", "data={out}/clicks.csv"], "clicks.csv is a file that is read .* and would be replaced"),
+    (["run={run}", "out={out}/recs.csv", "items={out}/none.txt"], r"no such file: .*none\.txt"),
+    (["run={run}", "out={out}/recs.csv", "items={out}/wrong.csv"], r"wrong\.csv has no column 'what'; it has 'a', 'b'; a text of one id a"),
+    (["run={run}", "out={out}/clicks.csv", "items={out}/clicks.csv"], "clicks.csv is a file that is read"),
+    (["run={run}", "out={out}/recs.csv", "exclude_items={out}/clicks.csv"], "^error: exclude_items: none of the 15 items"),
+    (["run={run}", "out={out}/recs.csv", "items={out}/clicks.csv", "search=hnsw"], "items and exclude_items restrict an exact search"),
     (["run={run}", "out={out}/recs.csv", "user=a"], "unknown option 'user'; did you mean 'data.user'"),
 ]
 
@@ -161,7 +275,7 @@ def test_a_mistake_is_one_line_and_no_file(
 ) -> None:
     """Exit code 2; neither the file nor a part of it is left."""
     (tmp_path / "wrong.csv").write_text("a,b\n1,2\n")
-    (tmp_path / "numbers.csv").write_text("who,what\nu,3\n")
+    cycle().to_csv(tmp_path / "clicks.csv", index=False)
     before = sorted(tmp_path.iterdir())
     with pytest.raises(SystemExit) as left:
         run_recommend(*(argument.format(run=run.path, out=tmp_path) for argument in arguments))

@@ -238,6 +238,21 @@ def test_columns_may_be_called_otherwise(run: Run) -> None:
         run.histories(other, user="a", item="b", time="d")
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_ratings_that_training_left_out_are_counted(tmp_path: Path, named: bool) -> None:
+    """A frame is taken as it is, and a warning says that the run's own filter does not hold; of fitting rows nothing is said."""
+    frame = cycle().assign(stars=lambda f: (2 + f.index % 4).astype(float))
+    frame.to_csv(tmp_path / "clicks.csv", index=False)
+    columns = ["data.user=who", "data.item=what", "data.time=when", "data.min_rating=4", *(["data.rating=stars"] if named else [])]
+    run = recpref.fit("model=popular", f"data={tmp_path}/clicks.csv", *columns, f"out={tmp_path}")
+    low = int((frame["stars"] < 4).sum())
+    with pytest.warns(UserWarning, match=rf"{low} of {len(frame)} rows of the frame of histories have no 'stars' of 4 or more"):
+        assert len(run.histories(frame)) == len(frame)
+    run.recommend(frame[frame["stars"] >= 4])
+    run.recommend(frame.drop(columns="stars"))
+    run.recommend(frame.assign(stars="many"))
+
+
 def test_histories_may_be_polars_or_interactions(run: Run) -> None:
     """Any frame that speaks Arrow, and data that is already read."""
     expected = run.recommend(cycle())

@@ -233,10 +233,15 @@ def open_data(
     """
     also = ("split", *(() if rating is None else (rating,)))
     asked = Asked(user, item, time, separator, encoding, extra, also, missing_time, rated=min_rating is not None)
-    path = Path(name)
     if name in names():
         return load(name, k_core=k_core, min_rating=min_rating, rating=rating, duplicates=duplicates, ties=ties, asked=asked)
+    data = open_path(name, asked)
+    return filter_by(data, k_core=k_core, min_rating=min_rating, rating=rating, duplicates=duplicates or "keep", ties=ties)
+
+
+def open_path(name: str, asked: Asked) -> Interactions:
+    """A file or a folder, unfiltered. Raises: ValueError for what is neither a path nor looks like one; otherwise as the readers."""
+    path = Path(name)
     if not (path.exists() or path.suffix):
         raise ValueError(unknown("data set", name, names(), hint=HINT))
-    data = read_folder(path, asked) if path.is_dir() else open_file(path, asked)
-    return filter_by(data, k_core=k_core, min_rating=min_rating, rating=rating, duplicates=duplicates or "keep", ties=ties)
+    return read_folder(path, asked) if path.is_dir() else open_file(path, asked)

@@ -47,9 +47,14 @@ def is_time(name: str) -> bool:
     return _known(name, "time")
 
 
+def is_rating(name: str) -> bool:
+    """Whether a column of that name may hold ratings."""
+    return _known(name, "rating")
+
+
 def is_kept(name: str, asked: Asked) -> bool:
     """Whether a column that is neither user, item nor time is read where only what is needed is read."""
-    return name in asked.also or (asked.rated and _known(name, "rating"))
+    return name in asked.also or (asked.rated and is_rating(name))
 
 
 def _known(name: str, role: str) -> bool:
@@ -62,9 +67,11 @@ def columns_of(names: Sequence[str], asked: Asked, where: str, *, strict: bool =
     Raises: ValueError where an asked column is missing, where two columns could be meant, or where none could. Data of
     users, items and ratings alone may have no time; if it has other columns, ``strict`` wants to be told.
     """
-    for column in (asked.user, asked.item, None if asked.time == "none" else asked.time):
+    if asked.may_lack_time and asked.time is not None and asked.time not in names:
+        asked = asked._replace(time="none")
+    for role, column in zip(Columns._fields, (asked.user, asked.item, None if asked.time == "none" else asked.time), strict=True):
         if column is not None and column not in names:
-            raise ValueError(f"{where} has no column {column!r}; it has {_listed(names)}")
+            raise ValueError(f"{where} has no column {column!r}; it has {_listed(names)}; say data.{role}=NAME")
     user = asked.user or _guessed("user", names, (asked.item, asked.time), where)
     item = asked.item or _guessed("item", names, (user, asked.time), where)
     if user is None or item is None:

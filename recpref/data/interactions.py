@@ -52,7 +52,8 @@ class Interactions:
         """From a pandas or polars frame, or anything that speaks Arrow. Rows of equal time keep their order.
 
         If both ``user`` and ``item`` are named, nothing is guessed, and without ``time`` the rows count as being in order. If either is
-        missing, every unnamed column is guessed. ``name`` is what the data is called in tables and in the folder of a run.
+        missing, every unnamed column is guessed. ``time="none"``: there is none, in any case. ``name`` is what the data is called in
+        tables and in the folder of a run.
 
         Raises: ValueError naming the column, the row and the value, for a missing column, an empty frame, missing ids,
         ids that are neither integers nor strings, or times that are no times.
@@ -63,7 +64,7 @@ class Interactions:
         from recpref.data.guess import columns_of
 
         if user is not None and item is not None:
-            return interactions_of(df, Columns(user, item, time), name=name)
+            return interactions_of(df, Columns(user, item, None if time == "none" else time), name=name)
         table = arrow_table(df)
         columns, line = columns_of(table.column_names, Asked(user, item, time), name)
         return interactions_of(table, columns, name=name, report=(line,))

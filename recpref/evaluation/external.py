@@ -56,7 +56,7 @@ def evaluate(
     have keeps its place and is a miss, as is every place after the end of a list that is shorter than k.
 
     A warning counts what was removed, users of the frame that are not held out (ignored), and held-out users that the
-    frame lacks (every place is a miss).
+    frame lacks (every place is a miss), and names the ks that no list reaches.
 
     Returns: a report; ``means["ndcg@10"]`` and its like are its metrics, ``per_user`` is a frame of them, a row a held-out user.
     Raises: FileNotFoundError where the data is not there; ValueError for a missing column or value, two columns of one name, ids of the
@@ -70,6 +70,7 @@ def evaluate(
     heldout = (components.find("split", split)()(data) if isinstance(split, str) else split).test
     places = _placed(frame, heldout, (user, item, column), -1 if by_score else 1)
     places = _asked(places, heldout)
+    _tell_of_short_lists(places, heldout.history, ks, filter_seen=filter_seen)
     if filter_seen:
         places = _unseen(places, heldout.history)
     if len(places) and not among(places["user"].to_numpy(), places["item"].to_numpy(), heldout.targets).any():
@@ -137,6 +138,22 @@ def _asked(places: pd.DataFrame, heldout: Heldout) -> pd.DataFrame:
     if lacking:
         warnings.warn(f"{lacking} of {len(users)} held-out users have no ranking, and everything is a miss for them", stacklevel=3)
     return places[asked]
+
+
+def _tell_of_short_lists(places: pd.DataFrame, history: Interactions, ks: tuple[int, ...], *, filter_seen: bool) -> None:
+    """Warns of the ks that no list reaches, though the catalogue has as many items that might have been recommended."""
+    if places.empty:
+        return
+    length = np.bincount(places["user"], minlength=history.n_users + 1)
+    seen = np.unique(history.user * (history.n_items + 1) + history.item) // (history.n_items + 1)
+    room = history.n_items - filter_seen * np.bincount(seen, minlength=len(length))[length > 0].min()
+    short = [k for k in ks if length.max() < min(k, room)]
+    if short:
+        warnings.warn(
+            f"no list has more than {length.max()} items, so that metrics at {', '.join(map(str, short))} count places that no list has; "
+            f"recommend k={max(short)}, or say ks= without them",
+            stacklevel=3,
+        )
 
 
 def _unseen(places: pd.DataFrame, history: Interactions) -> pd.DataFrame:

@@ -143,6 +143,14 @@ def test_without_time_the_order_of_the_file_holds() -> None:
     assert data.columns == Columns("user_id", "item_id", None)
 
 
+@pytest.mark.parametrize("named", [{"user": "u", "item": "i"}, {}])
+def test_time_none_is_no_time(named: dict[str, str]) -> None:
+    """As for files and for a run's histories, whether the other columns are named or guessed."""
+    frame = pd.DataFrame({"u": [1, 1], "i": [2, 1], "timestamp": [9, 5]}).rename(columns={} if named else {"u": "user", "i": "item"})
+    data = Interactions.from_dataframe(frame, **named, time="none")
+    assert (data.clock, data.columns.time, data.item.tolist()) == ("none", None, [2, 1])
+
+
 def test_a_column_called_order_is_no_clock() -> None:
     """``order`` sorts like a time, and says that it is none."""
     data = of(pd.DataFrame(ROWS).rename(columns={"timestamp": "order"}), time="order")

@@ -49,6 +49,23 @@ def test_the_other_kind_is_refused_with_examples_of_both() -> None:
         texts("a").numbers(np.array([7]), "user")
 
 
+@pytest.mark.parametrize("kind", [object, str])
+def test_integers_among_other_texts_are_known(kind: type) -> None:
+    """One id of another shop made texts of a whole column; 007 is not 7, and a column without a known one is refused."""
+    assert ints(-3, 7, 10).numbers(np.array(["10", "SKU-9", "7", "007", "8", "-3", "9.0"], dtype=kind), "item").tolist() == [
+        3,
+        0,
+        2,
+        0,
+        0,
+        1,
+        0,
+    ]
+    for strange in (["SKU-9", "8"], ["SKU-9", "007"], ["SKU-9"], ["7", "10"]):
+        with pytest.raises(ValueError, match=rf"item ids are str \(such as '{strange[0]}'\) but were int \(such as 7\) in training"):
+            ints(7, 10).numbers(np.array(strange, dtype=kind), "item")
+
+
 def test_float_ids_are_refused_by_integers() -> None:
     """A pandas column of integers with a gap becomes floats."""
     with pytest.raises(ValueError, match="item ids are"):

@@ -114,6 +114,20 @@ def test_users_that_the_frame_lacks_are_misses() -> None:
         assert evaluate(frame_of(a="r").iloc[:0], SMALL, ks=(1,)).means["hr@1"] == 0
 
 
+@pytest.mark.parametrize(("k", "short"), [(10, "12, 20"), (12, "20"), (3, "5, 12, 20"), (20, None), (40, None)])
+def test_ks_that_no_list_reaches_are_named(tmp_path: Path, k: int, short: str | None) -> None:
+    """hr@20 of ten items a user is hr@10; a catalogue with no more to offer has lists that are whole."""
+    data = own_data()
+    run = recpref.fit("model=popular", f"out={tmp_path}", data=data)
+    frame = run.recommend(components.find("split", "leave_one_out")()(data).test.history, k=k)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        evaluate(frame, data, ks=(1, 5, 12, 20) if k != 40 else (1, 40))
+    told = [str(warning.message) for warning in caught]
+    expected = f"no list has more than {k} items, so that metrics at {short} count places that no list has; recommend k=20, or say ks="
+    assert [line.removesuffix(" without them") for line in told] == ([] if short is None else [expected])
+
+
 def test_users_that_are_not_held_out_are_ignored() -> None:
     with pytest.warns(UserWarning, match="1 of 3 rows rank items for users that are not held out"):
         assert evaluate(frame_of(a="r", b="s", c="p"), SMALL, ks=(1,)).means["hr@1"] == 1
@@ -122,7 +136,7 @@ def test_users_that_are_not_held_out_are_ignored() -> None:
 def test_a_clean_frame_warns_of_nothing() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        evaluate(frame_of(a="r", b="s"), SMALL)
+        evaluate(frame_of(a="rs", b="sr"), SMALL)
 
 
 def test_what_is_refused() -> None:
@@ -161,4 +175,4 @@ def test_lists_that_hold_no_held_out_item_are_told() -> None:
     right = missing[missing["rank"] == 1].assign(item=last.to_numpy())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert evaluate(right, data).means["hr@1"] == 1
+        assert evaluate(right, data, ks=(1,)).means["hr@1"] == 1

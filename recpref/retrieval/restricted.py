@@ -1,0 +1,62 @@
+"""Which items may be recommended to anybody: only some, or all but some."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from recpref.data.vocabulary import Vocabulary
+from recpref.types import Query
+
+
+class Restriction(NamedTuple):
+    """Item numbers: ``only`` these, and ``never`` those. None says nothing."""
+
+    only: Int[Tensor, " C"] | None = None
+    never: Int[Tensor, " E"] | None = None
+
+    @classmethod
+    def of(cls, vocabulary: Vocabulary, items: Any = None, exclude_items: Any = None) -> Restriction:
+        """From original ids. Unknown ones are counted by a warning and skipped.
+
+        Raises: ValueError for ids of the other kind, for a table of ids, and where no item is left.
+        """
+        only = None if items is None else _numbers(vocabulary, items, "items")
+        never = None if exclude_items is None else _numbers(vocabulary, exclude_items, "exclude_items")
+        left = np.arange(1, len(vocabulary) + 1) if only is None else only
+        left = left if never is None else np.setdiff1d(left, never)
+        if not len(left):
+            said = " and ".join(name for name, part in (("items", only), ("exclude_items", never)) if part is not None)
+            raise ValueError(f"{said}: none of the {len(vocabulary):,} items that the model knows is left to be recommended")
+        if only is not None:
+            return cls(only=torch.from_numpy(left))
+        return cls(never=None if never is None else torch.from_numpy(never))
+
+    def __call__(self, query: Query) -> Query:
+        """The same request, answered with nothing else."""
+        rows = len(query.history.items)
+        if self.only is not None:
+            query = query._replace(candidates=self.only.expand(rows, -1))
+        if self.never is not None:
+            never = self.never.expand(rows, -1)
+            query = query._replace(exclude=never if query.exclude is None else torch.cat([query.exclude, never], 1))
+        return query
+
+
+def _numbers(vocabulary: Vocabulary, ids: Any, what: str) -> np.ndarray:
+    if isinstance(ids, pd.DataFrame):
+        raise ValueError(f"{what} are ids, and a frame was passed; pass its column")
+    ids = pd.unique(pd.Series(np.atleast_1d(ids) if isinstance(ids, str | int) else list(ids)).to_numpy())
+    numbers = vocabulary.numbers(ids, what)
+    if (unknown := numbers == 0).any():
+        strange = ", ".join(map(repr, ids[unknown][:3].tolist()))
+        warnings.warn(
+            f"{unknown.sum()} of {len(ids)} ids of {what} are none that the model knows (such as {strange}) and were skipped", stacklevel=4
+        )
+    return np.unique(numbers[~unknown])
