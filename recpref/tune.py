@@ -106,14 +106,12 @@ def _tune_suite(name: str, asked: Asked, pairs: dict[str, str]) -> None:
 
 
 def _found(study: Any, n_trials: int) -> tuple[list[str], int]:
-    """What the best trial says, and of how many. Raises: ValueError for a study of more than were asked for, whose best may be of those."""
-    from recpref.tuning.study import finished
+    """What the best of the first ``n_trials`` says, and of how many. Raises: ValueError where none was trained to its end."""
+    from recpref.tuning.counting import best_of, finished
 
     if (trials := finished(study)) > n_trials:
-        raise ValueError(
-            f"its study holds {trials} trials already, more than n_trials={n_trials}; say n_trials={trials}, or studies=FOLDER"
-        )
-    return study.best_trial.user_attrs["overrides"], n_trials
+        print(f"its study holds {trials} trials: the best of the first {n_trials} counts")
+    return best_of(study, n_trials).user_attrs["overrides"], n_trials
 
 
 def _tune(asked: Asked, wanted: dict[str, str], pairs: dict[str, str], arguments: list[str]) -> Any:
@@ -144,6 +142,8 @@ def _tune(asked: Asked, wanted: dict[str, str], pairs: dict[str, str], arguments
             study.work(found, problem, search.n_trials, shown=worker == 0 and sys.stderr.isatty())
         if worker == 0:
             study.settle(found)
+            if not failed:
+                study.finish(found, problem, search.n_trials)
     except KeyboardInterrupt:
         print(f"interrupted; what was finished is in {place}, and the same command goes on from there", file=sys.stderr)
         raise SystemExit(130) from None

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from recpref.tuning.study import finished
+from recpref.tuning.counting import SURPLUS, finished
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -37,6 +37,8 @@ def trials_of(study: Any) -> pd.DataFrame:
     rows = []
     for trial in study.get_trials(deepcopy=False):
         said = trial.user_attrs
+        if SURPLUS in said:
+            continue
         value = trial.value if trial.value is not None else trial.intermediate_values.get(trial.last_step or 0)
         facts = {"number": trial.number, "state": trial.state.name.lower(), "ndcg": value}
         rows.append({**facts, **{key: said.get(key) for key in ("best_epoch", "seconds")}, **trial.params, "error": said.get("error")})
