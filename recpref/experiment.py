@@ -38,7 +38,7 @@ from recpref.training.trainers import quiet
 from recpref.workplace import STATE, run_at, workplace
 
 
-def fit(*overrides: str, data: Interactions | str | None = None, resume: str | Path | None = None) -> Run:
+def fit(*overrides: str, data: Interactions | str | Path | None = None, resume: str | Path | None = None) -> Run:
     """Trains, evaluates and saves: ``fit("model=bert4rec", "trainer.max_epochs=50", data="ml_100k")``.
 
     ``data`` is a card's name, the path of a file or folder, or Interactions; it may also stand among the overrides.
@@ -47,6 +47,11 @@ def fit(*overrides: str, data: Interactions | str | None = None, resume: str | P
 
     Raises: ValueError for anything wrong with names, options or data; nothing is written then.
     """
+    for wrong in (override for override in overrides if not isinstance(override, str)):
+        raise ValueError(
+            f"overrides are texts, one by one, such as fit('model=sasrec', 'seed=2'), and {wrong!r} is a {type(wrong).__name__}"
+        )
+    data = str(data) if isinstance(data, Path) else data
     if data is not None and not isinstance(data, str | Interactions):
         kind = type(data).__name__
         raise ValueError(
@@ -58,7 +63,9 @@ def fit(*overrides: str, data: Interactions | str | None = None, resume: str | P
         return run_of(plan, opened(plan.data), resume=resume)
     beside = next((key for key in chosen(overrides) if key.partition(".")[0] == "data"), None)
     if beside is not None:
-        raise ValueError(f"{beside} says how data is read, and Interactions were passed, which are read already; leave it out")
+        rule = beside.removeprefix("data.")
+        way = f"say data.filtered({rule}=...)" if rule in ("k_core", "min_rating", "rating", "duplicates", "ties") else "leave it out"
+        raise ValueError(f"{beside} says how data is read, and Interactions were passed, which are read already; {way}")
     return run_of(plan.on(data.name, frame=True), data, resume=resume)
 
 
