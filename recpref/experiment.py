@@ -26,7 +26,7 @@ from recpref.plots import training_curve
 from recpref.resuming import agree, plan_to_continue
 from recpref.run import Run
 from recpref.saving import save, save_objective
-from recpref.source import identity, opened, seen
+from recpref.source import identity, opened, opened_again, seen
 from recpref.start import begin, finished, refuse_start
 from recpref.together import by_all_or_one, made_before, refuse_processes, to_continue
 from recpref.training.datamodule import Data
@@ -60,7 +60,7 @@ def fit(*overrides: str, data: Interactions | str | Path | None = None, resume: 
     overrides = (*overrides, f"data={data}") if isinstance(data, str) else overrides
     plan = compose(overrides) if resume is None else plan_to_continue(resume := run_at(Path(resume)), chosen(overrides))
     if not isinstance(data, Interactions):
-        return run_of(plan, opened(plan.data), resume=resume)
+        return run_of(plan, opened(plan.data) if resume is None else opened_again(plan.data), resume=resume)
     beside = next((key for key in chosen(overrides) if key.partition(".")[0] == "data"), None)
     if beside is not None:
         rule = beside.removeprefix("data.")

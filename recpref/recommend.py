@@ -96,13 +96,13 @@ def _number(key: str, text: str) -> int:
 
 
 def _histories(run: Any, data: str | None, columns: dict[str, str]) -> Any:
-    from recpref.source import opened
+    from recpref.source import opened_again
 
     if data is not None:
         return _read(data, run, columns)
     if run.experiment.data.frame:
         raise ValueError(f"{run.path} was trained on a frame that is not kept with it; say data=histories.csv")
-    return opened(run.experiment.data)
+    return opened_again(run.experiment.data)
 
 
 def _read(data: str, run: Any, columns: dict[str, str]) -> Any:

@@ -55,10 +55,10 @@ def _fit_and_print(overrides: list[str]) -> None:
     from recpref.experiment import located, run_of
     from recpref.resuming import plan_to_continue
     from recpref.run import Run
-    from recpref.source import opened
+    from recpref.source import opened, opened_again
 
     plan = compose(overrides) if resume is None else plan_to_continue(resume, pairs)
-    data = opened(plan.data)
+    data = opened(plan.data) if resume is None else opened_again(plan.data)
     print(*data.report, data, sep="\n")
     if (own := unused_split(data, plan.split.name)) is not None:
         print(f"beware: {own}")
