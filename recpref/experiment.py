@@ -117,14 +117,26 @@ def validated(plan: Plan, data: Interactions, place: Path, *, watchers: Sequence
         raise ValueError("a search trains each trial in one process; leave trainer.devices out, and say workers=2 for two at a time")
     first = plan.before
     plan, _ = located(plan, data)
-    split = _component(plan.split, "split", {})(data)
+    split = _validating(plan, data)
     _ = checked(split, data)
-    if not len(split.valid.targets):
-        raise ValueError(f"split={plan.split.name} leaves nothing to validate on, and there is nothing else to choose by")
     _begun(plan, data, split, first)
     with torch.random.fork_rng():
         model, course = _trained(plan, split._replace(test=split.valid), place, watchers=watchers)
     return {**named("valid", report_of(plan, model, split.valid)), **course.facts}, course
+
+
+def opened_to_validate(plan: Plan) -> Interactions:
+    """The data of a plan. Raises: ValueError where none is named, or its split leaves nothing to validate on."""
+    data = opened(plan.data)
+    _validating(plan, data)
+    return data
+
+
+def _validating(plan: Plan, data: Interactions) -> Split:
+    split: Split = _component(plan.split, "split", {})(data)
+    if not len(split.valid.targets):
+        raise ValueError(f"split={plan.split.name} leaves nothing to validate on, and there is nothing else to choose by")
+    return split
 
 
 def _begun(plan: Plan, data: Interactions, split: Split, first: Plan | None) -> None:

@@ -119,7 +119,7 @@ def _tune(asked: Asked, wanted: dict[str, str], pairs: dict[str, str], arguments
     if importlib.util.find_spec("optuna") is None:
         raise ValueError("tuning needs Optuna; pip install 'recpref[tune]'")
     from recpref.composition import compose
-    from recpref.source import opened as data_of
+    from recpref.experiment import opened_to_validate
     from recpref.tuning import report, study
     from recpref.tuning.space import space_of
     from recpref.tuning.trial import Problem
@@ -128,7 +128,7 @@ def _tune(asked: Asked, wanted: dict[str, str], pairs: dict[str, str], arguments
     search = study.Search(_count("n_trials", asked.n_trials), asked.search, asked.pruner, _count("search_seed", asked.search_seed, least=0))  # type: ignore[arg-type]  # checked above
     workers, worker = _count("workers", asked.workers), _count("worker", asked.worker, least=0)
     space = space_of(pairs["model"], wanted, fixed)
-    data = data_of(compose(fixed).data)
+    data = opened_to_validate(compose(fixed))
     place = study.folder(Path(asked.studies).expanduser(), data.slug, pairs["model"], asked.study)
     place.mkdir(parents=True, exist_ok=True)
     url = asked.storage or f"sqlite:///{place.resolve() / 'study.db'}"

@@ -119,6 +119,12 @@ def test_where_no_trial_can_be_trained_the_end_says_why(csv, tmp_path, capfd):
     assert states(folder) == ["fail", "fail"]
 
 
+def test_a_split_that_validates_nothing_is_refused_before_the_first_trial(csv, tmp_path):
+    with pytest.raises(ValueError, match="split=none leaves nothing to validate on"):
+        tune([*TINY, csv, "split=none", "n_trials=3", f"studies={tmp_path}/studies"])
+    assert not (tmp_path / "studies").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
