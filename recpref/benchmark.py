@@ -34,10 +34,10 @@ def benchmark(arguments: list[str]) -> None:
     """The verb. Raises: ValueError for anything wrong with the arguments."""
     given, words = console.switches(arguments, set())
     if given or not words:
-        from recpref.leaderboard.suite_files import names
+        from recpref.leaderboard import suite_files
 
         print(__doc__)
-        print(f"suites: {', '.join(names())}")
+        print(f"suites: {', '.join(suite_files.names())}\n\na suite of your own, suite=FILE.toml: {suite_files.__doc__}", end="")
         return
     verbs = {"report": report, "compare": compare}
     if words[0] in verbs:

@@ -27,7 +27,7 @@ from recpref.plots import training_curve
 from recpref.resuming import agree, plan_to_continue
 from recpref.run import Run
 from recpref.saving import save, save_objective
-from recpref.source import identity, opened, seen
+from recpref.source import identity, opened, opened_again, seen
 from recpref.start import begin, finished, refuse_start
 from recpref.together import by_all_or_one, made_before, refuse_processes, to_continue
 from recpref.training.datamodule import Data
@@ -39,7 +39,7 @@ from recpref.training.trainers import quiet
 from recpref.workplace import STATE, run_at, workplace
 
 
-def fit(*overrides: str, data: Interactions | str | None = None, resume: str | Path | None = None) -> Run:
+def fit(*overrides: str, data: Interactions | str | Path | None = None, resume: str | Path | None = None) -> Run:
     """Trains, evaluates and saves: ``fit("model=bert4rec", "trainer.max_epochs=50", data="ml_100k")``.
 
     ``data`` is a card's name, the path of a file or folder, or Interactions; it may also stand among the overrides.
@@ -50,6 +50,11 @@ def fit(*overrides: str, data: Interactions | str | None = None, resume: str | P
     Raises: ValueError for anything wrong with names, options or data, FileNotFoundError where the data or the run of ``resume`` is not
     there, PermissionError where ``out`` cannot be written to; nothing is written then. FloatingPointError where training diverges.
     """
+    for wrong in (override for override in overrides if not isinstance(override, str)):
+        raise ValueError(
+            f"overrides are texts, one by one, such as fit('model=sasrec', 'seed=2'), and {wrong!r} is a {type(wrong).__name__}"
+        )
+    data = str(data) if isinstance(data, Path) else data
     if data is not None and not isinstance(data, str | Interactions):
         kind = type(data).__name__
         raise ValueError(
@@ -58,10 +63,12 @@ def fit(*overrides: str, data: Interactions | str | None = None, resume: str | P
     overrides = (*overrides, f"data={data}") if isinstance(data, str) else overrides
     plan = compose(overrides) if resume is None else plan_to_continue(resume := run_at(Path(resume)), chosen(overrides))
     if not isinstance(data, Interactions):
-        return run_of(plan, opened(plan.data), resume=resume)
+        return run_of(plan, opened(plan.data) if resume is None else opened_again(plan.data), resume=resume)
     beside = next((key for key in chosen(overrides) if key.partition(".")[0] == "data"), None)
     if beside is not None:
-        raise ValueError(f"{beside} says how data is read, and Interactions were passed, which are read already; leave it out")
+        rule = beside.removeprefix("data.")
+        way = f"say data.filtered({rule}=...)" if rule in ("k_core", "min_rating", "rating", "duplicates", "ties") else "leave it out"
+        raise ValueError(f"{beside} says how data is read, and Interactions were passed, which are read already; {way}")
     return run_of(plan.on(data.name, frame=True), data, resume=resume)
 
 
@@ -115,14 +122,26 @@ def validated(plan: Plan, data: Interactions, place: Path, *, watchers: Sequence
         raise ValueError("a search trains each trial in one process; leave trainer.devices out, and say workers=2 for two at a time")
     first = plan.before
     plan, _ = located(plan, data)
-    split = _component(plan.split, "split", {})(data)
+    split = _validating(plan, data)
     _ = checked(split, data)
-    if not len(split.valid.targets):
-        raise ValueError(f"split={plan.split.name} leaves nothing to validate on, and there is nothing else to choose by")
     _begun(plan, data, split, first)
     with torch.random.fork_rng():
         model, course = _trained(plan, split._replace(test=split.valid), place, watchers=watchers)
     return {**named("valid", report_of(plan, model, split.valid)), **course.facts}, course
+
+
+def opened_to_validate(plan: Plan) -> Interactions:
+    """The data of a plan. Raises: ValueError where none is named, or its split leaves nothing to validate on."""
+    data = opened(plan.data)
+    _validating(plan, data)
+    return data
+
+
+def _validating(plan: Plan, data: Interactions) -> Split:
+    split: Split = _component(plan.split, "split", {})(data)
+    if not len(split.valid.targets):
+        raise ValueError(f"split={plan.split.name} leaves nothing to validate on, and there is nothing else to choose by")
+    return split
 
 
 def _begun(plan: Plan, data: Interactions, split: Split, first: Plan | None) -> None:

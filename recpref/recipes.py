@@ -28,7 +28,8 @@ def recipe_of(model: Callable[..., Any], variant: str, user: dict[str, Any]) -> 
     name = base_name(model, user)
     base = components.find("base", name)
     if wraps(base) or not hasattr(base, "reads"):
-        why = "wraps a base itself" if wraps(base) else "does not encode a history step by step"
+        lacking = ", ".join(part for part in ("reads", "embed", "encode") if not hasattr(base, part))
+        why = "wraps a base itself" if wraps(base) else f"lacks {lacking} (see recpref.types.Reader)"
         raise ValueError(f"base={name} cannot be wrapped, because it {why}; say one of {', '.join(_bases())}")
     shape = {key: value for key, value in recipe_of(base, variant, {}).items() if key.startswith("model.")}
     return {key.replace("model", "base", 1): value for key, value in shape.items()} | chosen(recipe(variant, base))

@@ -116,7 +116,7 @@ def _refuse_input(out: Path, names: list[str | None]) -> None:
 
 def _histories(run: Any, data: str | None, said: dict[str, str]) -> Any:
     from recpref.read_alike import read_alike, rules
-    from recpref.source import opened
+    from recpref.source import opened_again
 
     if data is not None:
         found = read_alike(data, run, said)
@@ -125,7 +125,7 @@ def _histories(run: Any, data: str | None, said: dict[str, str]) -> Any:
         return found
     if run.experiment.data.frame:
         raise ValueError(f"{run.path} was trained on a frame that is not kept with it; say data=histories.csv")
-    return opened(run.experiment.data)
+    return opened_again(run.experiment.data)
 
 
 if __name__ == "__main__":

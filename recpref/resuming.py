@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from recpref.composition import OPTIONAL
+from recpref.data.cards import names
 from recpref.data.interactions import Interactions
 from recpref.plan import Plan, Written, read
 from recpref.source import identity
@@ -17,12 +18,14 @@ from recpref.workplace import plan_of, state_of
 
 
 def plan_to_continue(path: Path, asked: dict[str, str]) -> Plan:
-    """The plan of the interrupted run ``path``. ``asked`` are overrides given beside it, which must not differ.
+    """The plan of the interrupted run ``path``. ``asked`` are overrides given beside it, which must not differ; but data may be elsewhere.
 
     Raises: ValueError where there is nothing to continue, for an option that it has not, or where one differs; FileNotFoundError where
     there is no run.
     """
     plan = written(path).plan
+    if _other_place(asked.get("data"), plan):
+        plan = plan.on(asked["data"])  # ``agree`` compares what is in it
     if state_of(path) is None:
         raise ValueError(f"{path} has nothing to continue: its training was not interrupted after a state had been saved")
     content = plan.content
@@ -33,6 +36,12 @@ def plan_to_continue(path: Path, asked: dict[str, str]) -> Plan:
                 f"resume={path}: {key} is {there} there, and {value} was asked for; leave it out, or start anew without resume"
             )
     return plan
+
+
+def _other_place(data: str | None, plan: Plan) -> bool:
+    """Whether data is named by a path, here and there, so that it may be the same somewhere else."""
+    there = plan.data.name
+    return data is not None and there is not None and not plan.data.frame and not {data, there} & set(names()) and Path(data).exists()
 
 
 def _there(key: str, content: dict[str, Any]) -> Any:

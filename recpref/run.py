@@ -260,8 +260,8 @@ class Run:
 
 def _refuse(k: int, batch_size: int, search: str, *, restricted: bool) -> None:
     for name, value in (("k", k), ("batch_size", batch_size)):
-        if value < 1:
-            raise ValueError(f"{name}={value} must be at least 1")
+        if value != int(value) or value < 1:
+            raise ValueError(f"{name}={value} must be a whole number of at least 1")
     if search != "exact" and restricted:
         raise ValueError(f"items and exclude_items restrict an exact search, and search={search!r} looks in an index of all; leave one out")
 

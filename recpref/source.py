@@ -19,6 +19,14 @@ def opened(part: DataPart) -> Interactions:
     return open_data(part.name, **part.options)
 
 
+def opened_again(part: DataPart) -> Interactions:
+    """The data that a run was trained on. Raises: as ``opened``; FileNotFoundError that says how to name a file that is elsewhere now."""
+    try:
+        return opened(part)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error}, of which the run was made; say data=PATH where it is now") from error
+
+
 def seen(plan: Plan, data: Interactions) -> str:
     """``identity``, and where the item table is made of a feature of the items, what that says, too: all that an experiment learns from."""
     column = plan.table.options.get("column") if plan.table is not None else None

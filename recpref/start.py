@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from recpref.data.interactions import Interactions
+from recpref.data.vocabulary import Vocabulary
 from recpref.plan import Plan
 from recpref.saving import complete
 from recpref.source import identity
@@ -37,7 +38,9 @@ def refuse_start(plan: Plan, data: Interactions) -> None:
     if there.split != plan.split:
         raise ValueError(f"start={path} was trained on split={_said(there)} and may know what split={_said(plan)} holds out")
     if written.data_digest != identity(plan, data):
-        raise ValueError(f"start={path} was trained on other data ({there.data.name}) than {data!r}, and knows other items")
+        same = Vocabulary.read(path / "items.parquet").ids.tolist() == data.items.ids.tolist()
+        differs = "its items are the same, but not its rows, users or times" if same else "it knows other items"
+        raise ValueError(f"start={path} was trained on other data ({there.data.name}) than {data!r}: {differs}")
     if there.refit:
         raise ValueError(f"start={path} was refitted and knows the rows that are to validate what starts from it; train it without refit")
     if there.model.name not in plan.architectures:

@@ -7,18 +7,23 @@ default; --cfg prints the composed experiment. trainer.strategy=ddp trainer.devi
 from __future__ import annotations
 
 import os
+import time
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recpref import components, console
+from recpref import components, console, processes
 from recpref.overrides import chosen
 from recpref.processes import first
-from recpref.workplace import STATE, plan_of, run_at, state_of
+from recpref.workplace import STATE, ends, owner_of, place_of, plan_of, run_at, state_of
 
 if TYPE_CHECKING:
+    from recpref.data.interactions import Interactions
+    from recpref.plan import Plan
     from recpref.run import Run
+
+PATIENCE = 20.0  # seconds to wait for a run of Popular that another process is making
 
 
 def train(arguments: list[str]) -> None:
@@ -50,26 +55,53 @@ def _fit_and_print(overrides: list[str]) -> None:
     from recpref.experiment import located, run_of
     from recpref.resuming import plan_to_continue
     from recpref.run import Run
-    from recpref.source import opened
+    from recpref.source import opened, opened_again
 
     plan = compose(overrides) if resume is None else plan_to_continue(resume, pairs)
-    data = opened(plan.data)
+    data = opened(plan.data) if resume is None else opened_again(plan.data)
     print(*data.report, data, sep="\n")
     if (own := unused_split(data, plan.split.name)) is not None:
         print(f"beware: {own}")
     path = resume or located(plan, data)[1]
     if resume is None and (path / STATE).is_file():
         print(f"an interrupted training is in {path}: this one starts anew and replaces it; resume={path} would go on with it")
+    elif resume is None and ends(path):
+        print(f"a finished run is in {path}: this one trains anew, and replaces it once it is finished")
     print(f"run: {path}", flush=True)
     run = run_of(plan, data, resume=resume)
     runs = [run]
     if run.experiment.start != "none":
         runs.append(Run.load(run.experiment.start, trust=run.experiment.architectures))
-    if plan.model.name != "popular":
-        baseline = replace(compose(["model=popular"]), split=plan.split, evaluation=plan.evaluation, seed=plan.seed, out=plan.out)
-        runs.append(run_of(replace(baseline, data=plan.data), data))
+    if plan.model.name != "popular" and first():
+        with processes.alone():
+            runs += _baseline(plan, data)
+    processes.wait()
     _print_rows(runs)
     _print_course(run)
+
+
+def _baseline(plan: Plan, data: Interactions) -> list[Run]:
+    """Popular beside a plan: the run that is there, or one that is made now; none where another process is still making it."""
+    from recpref.composition import compose
+    from recpref.experiment import located, run_of
+    from recpref.run import Run
+    from recpref.start import finished
+
+    popular = replace(
+        compose(["model=popular"]), split=plan.split, evaluation=plan.evaluation, seed=plan.seed, out=plan.out, data=plan.data
+    )
+    path, until = located(popular, data)[1], time.monotonic() + PATIENCE
+    while True:
+        try:
+            return [Run.load(path) if finished(path) else run_of(popular, data)]
+        except ValueError:
+            owner = owner_of(place_of(path))
+            if owner is None:
+                return [run_of(popular, data)]  # what is there cannot be read
+            if time.monotonic() > until:
+                print(f"popular is not shown beside it: process {owner} is still making {path}")
+                return []
+        time.sleep(0.2)
 
 
 def _refuse_early(pairs: dict[str, str], resume: Path | None) -> None:

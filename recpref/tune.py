@@ -112,15 +112,13 @@ def _tune_suite(name: str, asked: Asked, pairs: dict[str, str]) -> None:
 
 
 def _found(study: Any, n_trials: int) -> tuple[list[str], int]:
-    """What the best trial says, and how many of those that were asked for did not finish. Raises: ValueError for a study of more, whose
-    best may be of those."""
-    from recpref.tuning.study import finished
+    """What the best of the first ``n_trials`` says, and how many of those that were asked for did not finish. Raises: ValueError where none
+    was trained to its end."""
+    from recpref.tuning.counting import best_of, finished
 
     if (trials := finished(study)) > n_trials:
-        raise ValueError(
-            f"its study holds {trials} trials already, more than n_trials={n_trials}; say n_trials={trials}, or studies=FOLDER"
-        )
-    return study.best_trial.user_attrs["overrides"], n_trials - trials
+        print(f"its study holds {trials} trials: the best of the first {n_trials} counts")
+    return best_of(study, n_trials).user_attrs["overrides"], max(0, n_trials - trials)
 
 
 def _tune(asked: Asked, wanted: dict[str, str], pairs: dict[str, str], arguments: list[str]) -> Any:
@@ -128,7 +126,7 @@ def _tune(asked: Asked, wanted: dict[str, str], pairs: dict[str, str], arguments
     if importlib.util.find_spec("optuna") is None:
         raise ValueError("tuning needs Optuna; pip install 'recpref[tune]'")
     from recpref.composition import compose
-    from recpref.source import opened as data_of
+    from recpref.experiment import opened_to_validate
     from recpref.tuning import report, study
     from recpref.tuning.space import space_of
     from recpref.tuning.trial import Problem
@@ -138,7 +136,7 @@ def _tune(asked: Asked, wanted: dict[str, str], pairs: dict[str, str], arguments
     search = study.Search(n_trials, asked.search, asked.pruner, seed)  # type: ignore[arg-type]  # checked above
     workers, worker = console.whole_number("workers", asked.workers), console.whole_number("worker", asked.worker, least=0)
     space = space_of(pairs["model"], wanted, fixed)
-    data = data_of(compose(fixed).data)
+    data = opened_to_validate(compose(fixed))
     place = study.folder(Path(asked.studies).expanduser(), data.slug, pairs["model"], asked.study)
     place.mkdir(parents=True, exist_ok=True)
     url = asked.storage or f"sqlite:///{place.resolve() / 'study.db'}"
@@ -152,6 +150,8 @@ def _tune(asked: Asked, wanted: dict[str, str], pairs: dict[str, str], arguments
             study.work(found, problem, search.n_trials, shown=worker == 0 and sys.stderr.isatty())
         if worker == 0:
             study.settle(found)
+            if not failed:
+                study.finish(found, problem, search.n_trials)
     except KeyboardInterrupt:
         print(f"interrupted; what was finished is in {place}, and the same command goes on from there", file=sys.stderr)
         raise SystemExit(130) from None

@@ -6,9 +6,11 @@ Of several processes the first one writes; the others know the place, and go on 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,7 +58,8 @@ def _found(path: Path, name: str) -> Path | None:
 @contextmanager
 def workplace(path: Path, *, resume: bool = False) -> Iterator[Path]:
     """The folder to write into. When all went well it replaces ``path``. After an error it is removed, unless it holds a
-    training state: that is hours of work, and ``resume=`` continues it.
+    training state: that is hours of work, and ``resume=`` continues it. So it is after a training that was interrupted, where the run
+    at ``path`` is finished: that one stays, which a warning says.
 
     Raises: ValueError where another process is at work there, where an interrupted training would be lost, or where the disk
     is full; PermissionError where the folder cannot be written to.
@@ -78,8 +81,30 @@ def workplace(path: Path, *, resume: bool = False) -> Iterator[Path]:
             (place / OWNER).unlink(missing_ok=True)
         raise
     (place / OWNER).unlink()
-    _replace(path, place)
+    if ends(place) is False and ends(path):
+        _keep(path, place)
+    else:
+        _replace(path, place)
     wait()
+
+
+def ends(folder: Path) -> bool | None:
+    """Whether the training of the run in a folder was not interrupted; None where there is no run."""
+    try:
+        return not json.loads((folder / "metrics.json").read_text()).get("train/interrupted", False)
+    except (OSError, ValueError):
+        return None
+
+
+def _keep(path: Path, place: Path) -> None:
+    """The finished run ``path`` stays; of the interrupted training, what can be continued."""
+    said = f"the finished run {path} is kept, and this training of it was interrupted: "
+    if (place / STATE).is_file():
+        said += f"resume={path} goes on with it, or remove {place}"
+    else:
+        said += "no state of it had been saved (see stopping.save_seconds), so nothing is left of it"
+        shutil.rmtree(place)
+    warnings.warn(said, stacklevel=2)
 
 
 @contextmanager

@@ -171,6 +171,13 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert re.search(message, err)
 
 
+def test_help_shows_a_whole_suite(verb: Verb) -> None:
+    """As much of a file as one of one's own needs."""
+    out, _ = verb("--help")
+    for part in ("[models]", "[data]", "seeds = [1, 2, 3]", "overrides = ", "[[grids]]"):
+        assert part in out
+
+
 def test_help_lists_the_suites(verb: Verb) -> None:
     for arguments in ([], ["--help"]):
         out, _ = verb(*arguments)

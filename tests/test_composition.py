@@ -272,7 +272,10 @@ def test_a_default_said_aloud_is_the_same_experiment() -> None:
 ADA = ("model=ada_retrieval", "base=sasrec")
 
 BAD_BASES = [
-    ("base=popular", r"base=popular cannot be wrapped, because it does not encode.*; say one of bert4rec, esasrec, .*srgnn$"),
+    (
+        "base=popular",
+        r"base=popular cannot be wrapped, because it lacks reads, embed, encode .*; say one of bert4rec, esasrec, .*srgnn$",
+    ),
     ("base=ada_retrieval", r"base=ada_retrieval cannot be wrapped, because it wraps a base itself; say one of bert4rec"),
     ("base=sasrce", r"unknown base 'sasrce'; did you mean 'sasrec'\?"),
     ("base.d_modle=3", r"unknown option of base 'd_modle'; did you mean 'd_model'\? known: .*d_ff, d_model, dropout"),

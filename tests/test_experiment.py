@@ -516,3 +516,16 @@ def test_what_would_change_nothing_or_train_nothing_is_refused(data: Interaction
     with pytest.raises(ValueError, match=r"trainer\.\*: .*limit_train_batches"):
         recpref.fit("model=sasrec", "trainer.limit_train_batches=0.001", "trainer.max_epochs=1", "logger=csv", f"out={tmp_path}", data=data)
     assert not list(tmp_path.rglob("metrics.json"))
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_what_is_passed_from_python(data: Interactions, tmp_path: Path) -> None:
+    """A list of overrides and a filter beside Interactions are refused in words; a path may be a Path."""
+    for wrong in (["model=popular"], []):
+        with pytest.raises(ValueError, match=r"overrides are texts, one by one, such as fit\('model=sasrec', 'seed=2'\), and .* is a list"):
+            recpref.fit(wrong, data=data)
+    with pytest.raises(ValueError, match=r"data\.k_core says how data is read, .*; say data\.filtered\(k_core=\.\.\.\)"):
+        recpref.fit("model=popular", "data.k_core=5", data=data)
+    pd.DataFrame({"user_id": [1, 1, 1, 2, 2, 2], "item_id": [1, 2, 3, 3, 2, 1]}).to_csv(tmp_path / "clicks.csv", index=False)
+    run = recpref.fit("model=popular", f"out={tmp_path}/runs", data=tmp_path / "clicks.csv")
+    assert run.experiment.data.name == str(tmp_path / "clicks.csv")

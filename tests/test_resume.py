@@ -181,3 +181,31 @@ def test_a_damaged_state_is_refused_and_kept(interrupted, frame):
     state.write_bytes(state.read_bytes()[:100])
     with pytest.raises(ValueError, match=r"training\.ckpt cannot be read"):
         recpref.fit(data=interactions(frame), resume=interrupted)
+
+
+def test_data_that_is_elsewhere_now(frame, tmp_path, monkeypatch):
+    """Named relative to another folder: the message says how to name it, and whatever has the same rows is it; other rows are refused."""
+
+    class PowerCut(RuntimeError): ...
+
+    def on_train_epoch_end(self, trainer, module):
+        self.save(trainer)
+        raise PowerCut
+
+    (tmp_path / "other").mkdir()
+    frame.to_csv(tmp_path / "clicks.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(PowerCut):
+        patch.setattr(callbacks.SaveState, "on_train_epoch_end", on_train_epoch_end)
+        recpref.fit("model=bert4rec", *OPTIONS, f"out={tmp_path}/runs", data="clicks.csv")
+    (place,) = tmp_path.glob("runs/*/*/.*.partial")
+    monkeypatch.chdir(tmp_path / "other")
+    with pytest.raises(FileNotFoundError, match=r"no such file: clicks.csv, of which the run was made; say data=PATH where it is now"):
+        recpref.fit(resume=place)
+    frame.iloc[1:].to_csv("less.csv", index=False)
+    with pytest.raises(ValueError, match="the data is not what that training saw"):
+        recpref.fit(resume=place, data="less.csv")
+    (tmp_path / "clicks.csv").rename("moved.csv")
+    run = recpref.fit(resume=place, data="moved.csv")
+    assert run.metrics["train/epochs"] == 4
+    assert run.experiment.data.name == "moved.csv"

@@ -283,10 +283,10 @@ def test_known_items_warn_nobody(run: Run) -> None:
     run.recommend(pd.DataFrame({"who": [7], "what": ["i01"]}))
 
 
-@pytest.mark.parametrize("k", [0, -1])
-def test_k_below_one_is_refused(counted: Run, k: int) -> None:
+@pytest.mark.parametrize("k", [0, -1, 2.5])
+def test_k_below_one_is_refused(counted: Run, k: float) -> None:
     """There is no list of nothing."""
-    with pytest.raises(ValueError, match=f"k={k} must be at least 1"):
+    with pytest.raises(ValueError, match=f"k={k} must be a whole number of at least 1"):
         counted.recommend(cycle(), k=k)
 
 
@@ -299,7 +299,7 @@ def test_k_below_one_is_refused_for_nobody_too(counted: Run) -> None:
 
 def test_a_batch_size_below_one_is_refused(counted: Run) -> None:
     """-1 would recommend nothing to anybody, without a word."""
-    with pytest.raises(ValueError, match="batch_size=-1 must be at least 1"):
+    with pytest.raises(ValueError, match="batch_size=-1 must be a whole number of at least 1"):
         counted.recommend(cycle(), batch_size=-1)
 
 

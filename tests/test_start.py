@@ -217,6 +217,14 @@ def test_a_run_on_other_data_is_refused(base: Run, tmp_path: Path) -> None:
     refused(base, interactions(1, "others"), tmp_path, r"start=.* was trained on other data \(toy\) than .*others", *SASREC)
 
 
+def test_what_differs_in_other_data_is_said(base: Run, tmp_path: Path) -> None:
+    """One row less of the same items, and other items."""
+    fewer, renamed = frame().iloc[1:], frame().assign(item_id=frame()["item_id"].map("x{}".format))
+    for rows, message in ((fewer, "its items are the same, but not its rows, users or times$"), (renamed, "it knows other items$")):
+        other = Interactions.from_dataframe(rows, user="user_id", item="item_id", time="timestamp", name="others")
+        refused(base, other, tmp_path, message, *SASREC)
+
+
 def test_a_run_of_another_split_is_refused(base: Run, data: Interactions, tmp_path: Path) -> None:
     message = r"was trained on split=leave_one_out.* and may know what split=leave_last_n .*n_test=2.* holds out"
     refused(base, data, tmp_path, message, *SASREC, "split=leave_last_n", "split.n_test=2")

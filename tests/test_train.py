@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from recpref import console
 from recpref.composition import compose
 from recpref.train import train
 from recpref.training.callbacks import SaveState
-from recpref.workplace import place_of
+from recpref.workplace import OWNER, place_of
 
 ROOT = Path(recpref.__file__).parents[1]
 TINY = (
@@ -276,7 +277,64 @@ def test_an_interrupted_training_is_not_replaced_in_silence(run_train: Train, cs
         if again:
             out, _ = run_train(*options)
             assert f"an interrupted training is in {path}: this one starts anew and replaces it; resume={path} would go on with it" in out
+            assert recpref.load(str(path)).metrics["train/epochs"] == 3
+            shutil.rmtree(path)
         else:
             out, _ = run_train(f"resume={place_of(path)}")
             assert "not a finished run" not in out
-        assert recpref.load(str(path)).metrics["train/epochs"] == 3
+            assert recpref.load(str(path)).metrics["train/epochs"] == 3
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_an_interrupted_training_never_replaces_a_finished_run(
+    csv: str, tmp_path: Path, saved: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The finished one stays; what was saved of the other goes on with ``resume=``, and ends as a finished run in its place."""
+    seconds = f"stopping.save_seconds={0 if saved else 1000}"
+    options = ("model=sasrec", f"data={csv}", *TINY, seconds, "trainer.max_epochs=3", f"out={tmp_path}/runs")
+    train(list(options))
+    path = only_run(tmp_path / "runs", "sasrec")
+    whole = (path / "metrics.json").read_text()
+
+    def on_train_epoch_end(callback: SaveState, trainer: Any, module: Any) -> None:
+        callback.save(trainer)
+        if trainer.current_epoch == 0:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(SaveState, "on_train_epoch_end", on_train_epoch_end)
+    with pytest.warns(UserWarning, match=rf"the finished run {path} is kept") as said:
+        train(list(options))
+    monkeypatch.undo()
+    out = capsys.readouterr().out
+    assert f"a finished run is in {path}: this one trains anew, and replaces it once it is finished\n" in out
+    assert (path / "metrics.json").read_text() == whole
+    assert place_of(path).exists() is saved
+    assert (f"resume={path} goes on with it" if saved else "nothing is left of it") in str(said[0].message)
+    if saved:
+        train([f"resume={path}"])
+        assert "3 epochs" in capsys.readouterr().out
+        assert not place_of(path).exists()
+    assert recpref.load(str(path)).metrics["train/epochs"] == 3
+
+
+def test_the_run_of_popular_is_made_once_and_not_waited_for_without_end(
+    run_train: Train, csv: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the second model stands the same run; a damaged one is made again; while another process makes it, the table goes without."""
+    options = (f"data={csv}", f"out={tmp_path}/runs")
+    run_train("model=itemknn", *options)
+    path = only_run(tmp_path / "runs", "popular")
+    made = path.stat().st_ino
+    assert "popular" in run_train("model=ease", *options)[0]
+    assert path.stat().st_ino == made
+    (path / "model.safetensors").unlink()
+    assert "popular" in run_train("model=ease", *options)[0]
+    assert recpref.load(path)
+    path.rename(path.with_name("elsewhere"))
+    place_of(path).mkdir()
+    (place_of(path) / OWNER).write_text(str(os.getppid()))
+    monkeypatch.setattr("recpref.train.PATIENCE", 0.3)
+    out, err = run_train("model=ease", *options)
+    assert err == ""
+    assert f"popular is not shown beside it: process {os.getppid()} is still making {path}\n" in out
+    assert re.search(r"[│|]\s*ease\s", out)

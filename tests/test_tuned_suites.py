@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -137,10 +139,18 @@ def test_a_model_that_cannot_be_trained_is_left_out_and_the_others_go_on(
     assert "with the values of the recipe: bad, popular" in tuned.budget
 
 
-def test_a_budget_that_is_smaller_than_what_was_spent_is_refused(suite: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The best of three is not the best of two."""
+def test_of_a_study_that_holds_more_the_first_ones_count(suite: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The best of three is not the best of two: it is a suite of two trials, and their better one stands in it."""
     where = [f"suite={suite}", f"studies={tmp_path}/studies", f"out={tmp_path}/runs"]
     tune([*where, "n_trials=3"])
-    with pytest.raises(ValueError, match="no model of the suite tiny could be tuned"):
-        tune([*where, "n_trials=2"])
-    assert "its study holds 3 trials already, more than n_trials=2" in capsys.readouterr().out
+    (trials,) = (tmp_path / "studies" / "suite-tiny").rglob("trials.csv")
+    frame = pd.read_csv(trials)
+    (base,) = (tmp_path / "studies" / "suite-tiny").rglob("study.db")
+    with closing(sqlite3.connect(base)) as study:
+        study.execute("update trial_values set value = 0.1 * trial_id")
+        study.commit()
+    tune([*where, "n_trials=2"])
+    assert "its study holds 3 trials: the best of the first 2 counts" in capsys.readouterr().out
+    (one,) = read(str(tmp_path / "studies" / "suite-tiny" / "tiny_tuned.toml")).tuned
+    assert one.trials == 2
+    assert float(chosen(one.overrides)["model.l2"]) == pytest.approx(frame["model.l2"][1], rel=1e-2)

@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from recpref.data.guess import is_id, is_time
 from recpref.data.readers import JSON, SUFFIXES, TEXT, suffix_of
 
 SPLITS = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"}
@@ -39,11 +40,12 @@ def form_of(folder: Path) -> Form:
     """The form of a folder. Raises: FileNotFoundError where it has none; ValueError where parts are missing or ambiguous."""
     files = sorted((file for file in folder.iterdir() if file.is_file() and suffix_of(file) in SUFFIXES), key=_natural)
     form = _own(files) or _split(files, folder) or _hugging_face(folder) or _atomic(files, folder) or _ratings(files) or _shards(files)
+    form = form or _partitioned(folder)
     if form is None:
         part = next((f"; to read {file.name} alone, say data={file}" for file in files if SPLIT.fullmatch(stem(file).lower())), "")
         raise FileNotFoundError(
-            f"{folder} has no interactions*.csv, .csv.gz or .parquet, no train and test files, no Parquet shards, "
-            f"no .inter file and no ratings file{part}"
+            f"{folder} has no interactions*.csv, .csv.gz or .parquet, no train and test files, no Parquet shards, there or in folders "
+            f"column=value, no .inter file and no ratings file{part}"
         )
     if form.items or form.users:
         return form
@@ -57,7 +59,8 @@ def _natural(path: Path) -> list[tuple[int, str]]:
 
 def stem(path: Path) -> str:
     """The name without any suffix that says what is in the file."""
-    return path.name.removesuffix(".gz").removesuffix(suffix_of(path))
+    name = path.name[:-3] if path.suffix.lower() == ".gz" else path.name
+    return name[: len(name) - len(suffix_of(path))]
 
 
 def _own(files: list[Path]) -> Form | None:
@@ -136,6 +139,21 @@ def _ratings(files: list[Path]) -> Form | None:
 def _shards(files: list[Path]) -> Form | None:
     """Parquet files that say nothing by their names, as Spark (``part-00000-....snappy.parquet``), Ray and Dask write them."""
     found = [file for file in files if file.suffix == ".parquet" and stem(file) not in itertools.chain(*FEATURES.values())]
+    return Form([(None, found)]) if found else None
+
+
+def _partitioned(folder: Path) -> Form | None:
+    """Parquet files in folders that are called ``column=value``, as Spark's ``partitionBy`` writes them. What the folders say is not read.
+
+    Raises: ValueError where that would be a user, an item, a time or a split.
+    """
+    found = sorted(folder.glob("*=*/**/*.parquet"), key=lambda file: [_natural(folder / part) for part in file.relative_to(folder).parts])
+    for column in dict.fromkeys(part.partition("=")[0] for file in found for part in file.relative_to(folder).parts[:-1]):
+        if is_id(column) or is_time(column) or column == "split":
+            raise ValueError(
+                f"{folder} is partitioned by {column!r}, which is in the names of its folders and not in its files; write it anew without, "
+                "or partitioned by another column"
+            )
     return Form([(None, found)]) if found else None
 
 

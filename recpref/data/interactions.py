@@ -185,6 +185,23 @@ class Interactions:
             extra=None if self.extra is None else self.extra.iloc[mask].reset_index(drop=True),
         )
 
+    def filtered(
+        self,
+        *,
+        k_core: int | None = None,
+        min_rating: float | None = None,
+        rating: str | None = None,
+        duplicates: Literal["keep", "first", "last", "refuse"] = "keep",
+        ties: Literal["file", "random"] = "file",
+    ) -> Interactions:
+        """What ``data.k_core``, ``data.min_rating``, ... do to data that is read by its name, for a frame. ``report`` tells of each rule.
+
+        Duplicates come first, then the threshold of ratings, the k-core and ties. Raises: ValueError as ``recpref.data.filters.filter_by``.
+        """
+        from recpref.data.filters import filter_by  # it is made of Interactions
+
+        return filter_by(self, k_core=k_core, min_rating=min_rating, rating=rating, duplicates=duplicates, ties=ties)
+
     def compact(self) -> Interactions:
         """The same rows, with users and items that have none dropped from the vocabularies and the rest renumbered."""
         kept_users, user = np.unique(self.user, return_inverse=True)

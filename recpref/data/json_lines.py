@@ -25,7 +25,7 @@ def read_json(path: Path, asked: Asked) -> pa.Table:
     Raises: ValueError where the file is not JSON, or damaged, or in another encoding than it is said to be.
     """
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        content = gzip.decompress(path.read_bytes()) if path.suffix.lower() == ".gz" else path.read_bytes()
         text = content.decode(asked.encoding)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path} is not written in {asked.encoding}; say data.encoding=latin-1, or what else it is written in") from error

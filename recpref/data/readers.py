@@ -23,7 +23,7 @@ HINT = "or the path of a .csv, .tsv, .dat, .jsonl, .inter or .parquet file (.gz 
 
 def suffix_of(path: Path) -> str:
     """The suffix that says what is in it, with ``.gz`` taken off."""
-    return Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
+    return (Path(path.stem).suffix if path.suffix.lower() == ".gz" else path.suffix).lower()
 
 
 def read_file(path: str | Path, asked: Asked | None = None) -> pa.Table:

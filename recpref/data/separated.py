@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import zipfile
 import zlib
@@ -36,9 +37,10 @@ def read_text(path: Path, asked: Asked) -> pa.Table:
 def layout(path: Path, asked: Asked) -> tuple[str, list[str], bool]:
     """The separator of a text file, the names of its columns, and whether it has a header. Raises: as ``read_text``."""
     head = beginning(path, asked.encoding)
-    separator = asked.divider or ("\t" if ".tsv" in path.suffixes else sniffed(head))
-    fields = [field.strip('"') for field in head[0].split(separator)]
-    names = _names(fields, path)
+    separator = asked.divider or ("\t" if ".tsv" in path.name.lower() else sniffed(head))
+    fields = next(csv.reader([head[0]], delimiter=separator)) if len(separator) == 1 else head[0].split(separator)
+    fields = [field.strip('"') for field in fields]
+    names = _names(fields, path, asked)
     refuse_twice(names, path)
     if len(head) == 1 and names == fields:
         raise ValueError(f"{path} has no rows")
@@ -68,9 +70,11 @@ def beginning(path: Path, encoding: str) -> list[str]:
     return lines[: 20 if len(content) < HEAD or len(lines) == 1 else min(20, len(lines) - 1)]
 
 
-def _names(fields: list[str], path: Path) -> list[str]:
-    """The header; where the first line holds numbers, the names that MovieLens and Amazon mean without writing them."""
-    if not any(map(_is_number, fields)):
+def _names(fields: list[str], path: Path, asked: Asked) -> list[str]:
+    """The header; where the first line holds numbers, and no names of a user and an item, those that MovieLens and Amazon mean without
+    writing them."""
+    named = sum(is_id(field) or field in (asked.user, asked.item) for field in fields) > 1
+    if named or not any(map(_is_number, fields)):
         return fields
     last = fields[-1]
     if len(fields) == 4 and _is_number(last) and float(last) >= 10**8 and _is_number(fields[2]):
@@ -91,7 +95,7 @@ def _is_number(text: str) -> bool:
 
 def opened(path: Path) -> Any:
     """The bytes of a file, unpacked."""
-    return pa.input_stream(str(path), compression="gzip" if path.suffix == ".gz" else None)
+    return pa.input_stream(str(path), compression="gzip" if path.suffix.lower() == ".gz" else None)
 
 
 def _decoded(content: bytes, encoding: str, path: Path) -> str:

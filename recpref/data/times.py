@@ -21,6 +21,8 @@ LEAST = 10**8  # smaller numbers are an order
 UNITS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 BILLION = 10**9
+EPOCH = 1970
+NUMBER = r"\s*\d{1,18}(\.\d*)?\s*"  # numbers that somebody wrote as texts
 USE = "use ISO 8601 (2026-11-21T09:30:00) or epoch seconds"
 
 
@@ -150,6 +152,9 @@ def _of_ticks(ticks: np.ndarray, a_second: int, name: str, unit: str, first: int
 
 def _of_texts(texts: pd.Series, name: str, first: int) -> Moments:
     parsed = pd.to_datetime(texts, utc=True, errors="coerce", format="ISO8601")
+    if (parsed.isna() | (parsed.dt.year < EPOCH)).any() and texts.str.fullmatch(NUMBER).all():
+        values = pd.to_numeric(texts.str.strip()).to_numpy()
+        return _of_numbers(values, name, range_of(values, name, first), first)
     _refuse(parsed.isna().to_numpy(), texts.to_numpy(dtype=object), name, f"is no time; {USE}", first)
     ticks = parsed.dt.tz_localize(None).to_numpy().astype("datetime64[us]").astype(np.int64)
     return _of_ticks(ticks, TICKS["us"], name, "dates", first)

@@ -34,7 +34,7 @@ class Approximate:
         if isinstance(model, MultiRound) or not isinstance(model, Retriever):
             raise ValueError(f"{type(model).__name__} does not score by one inner product an item; rank it exactly")
         if kind not in KINDS:
-            raise ValueError(unknown("search", kind, KINDS))
+            raise ValueError(unknown("search", kind, ("exact", *KINDS)))
         if breadth < 1:
             raise ValueError(f"breadth={breadth} must be at least 1")
         self.model, self.kind, self.breadth = model, kind, breadth

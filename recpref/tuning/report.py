@@ -11,7 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from recpref.tuning.study import finished
+from recpref.data.cards import names
+from recpref.tuning.counting import SURPLUS, finished
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -37,6 +38,8 @@ def trials_of(study: Any) -> pd.DataFrame:
     rows = []
     for trial in study.get_trials(deepcopy=False):
         said = trial.user_attrs
+        if SURPLUS in said:
+            continue
         value = trial.value if trial.value is not None else trial.intermediate_values.get(trial.last_step or 0)
         facts = {"number": trial.number, "state": trial.state.name.lower(), "ndcg": value}
         rows.append({**facts, **{key: said.get(key) for key in ("best_epoch", "seconds")}, **trial.params, "error": said.get("error")})
@@ -53,7 +56,14 @@ def best_command(study: Any, fixed: list[str]) -> str:
     """The experiment of the best trial, to be run: seeds and test are for it alone. Raises: ValueError where no trial ended, with why."""
     if not _ended(study):
         raise ValueError(_no_best(study))
-    return shlex.join(["python", "-m", "recpref.train", *fixed, *study.best_trial.user_attrs["overrides"]])
+    placed = [_placed(override) for override in fixed]
+    return shlex.join(["python", "-m", "recpref.train", *placed, *study.best_trial.user_attrs["overrides"]])
+
+
+def _placed(override: str) -> str:
+    """Data by its whole path, so that the command runs from any folder."""
+    key, _, path = override.partition("=")
+    return f"data={Path(path).absolute()}" if key == "data" and path not in names() and Path(path).exists() else override
 
 
 def _no_best(study: Any) -> str:

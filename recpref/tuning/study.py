@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from recpref.tuning.counting import ENDED, SURPLUS, Surplus, alive_is_known, counting, in_hand, taken
 from recpref.tuning.space import text_of
 from recpref.tuning.trial import Problem
 
@@ -107,32 +108,42 @@ def _quietly(make: Any) -> Any:
         return make()
 
 
-def finished(study: Any) -> int:
-    """How many trials count: those that ended, or were pruned. Who was killed or refused does not."""
-    return sum(trial.state.name in ("COMPLETE", "PRUNED") for trial in study.get_trials(deepcopy=False))
+def finish(study: Any, problem: Problem, n_trials: int) -> None:
+    """What a settled study still lacks because a worker was killed is done, until it has its trials or others see to them."""
+    while taken(study) < n_trials and any(trial.state.name == "WAITING" for trial in study.get_trials(deepcopy=False)):
+        work(study, problem, n_trials)
+        settle(study)
 
 
 def work(study: Any, problem: Problem, n_trials: int, *, shown: bool = False) -> None:
-    """Trials until the study has ``n_trials``. Ctrl-C gives the trial in hand back to the study, to be tried again, and goes up.
+    """Trials until the study has ``n_trials``, those that other workers have in hand among them. Ctrl-C gives the trial in hand back to
+    the study, to be tried again, and goes up.
 
     Combinations that no run would take, and trainings that diverge, are recorded as failed, with a line each; as many of those as there
     are trials end it.
     """
 
     def enough(study: Any, trial: Any) -> None:
-        if finished(study) >= n_trials:
+        if taken(study) >= n_trials:
             study.stop()
 
-    missing = n_trials - finished(study)
+    missing = n_trials - taken(study)
     if missing > 0:
-        tried: dict[str, Any] = {"n_trials": 2 * missing, "callbacks": [enough], "catch": (ValueError, FloatingPointError)}
-        study.optimize(_noticed(study, problem), show_progress_bar=shown, **tried)
+        tried: dict[str, Any] = {"n_trials": 2 * missing, "callbacks": [enough], "catch": (ValueError, FloatingPointError, Surplus)}
+        study.optimize(_noticed(study, problem, n_trials), show_progress_bar=shown, **tried)
 
 
-def _noticed(study: Any, problem: Problem) -> Any:
-    """The problem; where a trial is interrupted, its values are queued again."""
+def _noticed(study: Any, problem: Problem, n_trials: int) -> Any:
+    """The problem; where a trial is interrupted, its values are queued again. One that two workers began at once is left to the first."""
 
     def objective(trial: Any) -> float:
+        now = counting(study)
+        if sum(other.state.name in ENDED or other.number < trial.number for other in now) >= n_trials:
+            trial.set_user_attr(SURPLUS, True)
+            for own in now:
+                if own.number == trial.number and (queued := own.params or own.system_attrs.get("fixed_params")):
+                    study.enqueue_trial(queued)
+            raise Surplus
         try:
             return problem(trial)
         except KeyboardInterrupt:
@@ -155,7 +166,7 @@ def settle(study: Any) -> None:
     """
     import optuna
 
-    if not hasattr(study._storage, "get_heartbeat_interval"):
+    if not alive_is_known(study):
         return
     left, until = in_hand(study), time.monotonic() + SILENT * HEARTBEAT + ROUNDING
     if left:
@@ -163,11 +174,6 @@ def settle(study: Any) -> None:
     while left & in_hand(study) and time.monotonic() < until:
         time.sleep(0.5)
         _quietly(lambda: optuna.storages.fail_stale_trials(study))
-
-
-def in_hand(study: Any) -> set[int]:
-    """The numbers of the trials that somebody has in hand."""
-    return {trial.number for trial in study.get_trials(deepcopy=False) if trial.state.name == "RUNNING"}
 
 
 def folder(out: Path, slug: str, model: str, name: str) -> Path:

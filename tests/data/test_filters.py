@@ -192,3 +192,12 @@ def test_every_rule_is_reported() -> None:
         "min_rating=2: 0 of 5 rows dropped, 0 users and 0 items with them",
         "k_core=2: 1 of 5 rows dropped, 1 users and 1 items with them",
     )
+
+
+def test_a_frame_is_filtered_by_its_own_method() -> None:
+    """As ``data.k_core=2 data.min_rating=4`` would, with the same lines of the report."""
+    data = of([*SQUARE, (3, 1), (1, 2)], [5, 4, 4, 5, 5, 1])
+    found = data.filtered(k_core=2, min_rating=4, duplicates="first")
+    assert pairs_of(found) == SQUARE
+    assert [line.partition(":")[0] for line in found.report[-3:]] == ["columns", "min_rating=4", "k_core=2"]
+    assert len(data) == 6

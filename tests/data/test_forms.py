@@ -132,3 +132,18 @@ def test_what_is_ambiguous_or_missing(tmp_path: Path) -> None:
         form_of(put(tmp_path / "h", train__jsonl='{"user_id": 1, "item_id": 2}\n', validation__jsonl="", dataset_infos__json="{}"))
     with pytest.raises(ValueError, match="both files of splits and a column 'split'"):
         open_data(str(put(tmp_path / "d", train__csv="user,item,split\n1,2,x\n", test__csv="user,item,split\n1,2,x\n")))
+
+
+def test_partitions_of_spark(tmp_path: Path) -> None:
+    """The files of folders ``column=value``, in their order; what is partitioned by something that is needed is refused."""
+    for number in (0, 2, 10):
+        place = tmp_path / "d" / f"user_bucket={number}"
+        place.mkdir(parents=True)
+        pd.DataFrame({"user_id": [number], "item_id": [5], "timestamp": [number]}).to_parquet(place / "part-0.parquet")
+    data = open_data(str(tmp_path / "d"))
+    assert data.users.ids.tolist() == [0, 2, 10]
+    assert [file.parent.name for file in form_of(tmp_path / "d").files] == ["user_bucket=0", "user_bucket=2", "user_bucket=10"]
+    (tmp_path / "d").rename(tmp_path / "e")
+    (tmp_path / "e" / "user_bucket=0").rename(tmp_path / "e" / "user_id=0")
+    with pytest.raises(ValueError, match="is partitioned by 'user_id', which is in the names of its folders"):
+        form_of(tmp_path / "e")

@@ -110,3 +110,24 @@ def test_without_extra_only_what_is_needed_is_read(tmp_path: Path, suffix: str) 
         assert data.extra is not None
         assert data.extra.to_dict("list") == {other: [5]}
     assert list(open_data(str(path), item="what").extra) == ["rating", "review"]  # type: ignore[call-overload]
+
+
+def test_a_header_may_be_quoted(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('user_id,item_id,"title, long",timestamp\n1,2,"a, b",3\n2,3,c,4\n')
+    assert read_file(path).to_pydict() == {"user_id": [1, 2], "item_id": [2, 3], "title, long": ["a, b", "c"], "timestamp": [3, 4]}
+
+
+@pytest.mark.parametrize(("header", "names"), [("user_id,item_id,2020", {}), ("who,what,2020", {"user": "who", "item": "what"})])
+def test_a_column_may_be_called_like_a_number(tmp_path: Path, header: str, names: dict[str, str]) -> None:
+    """Where names of a user and an item stand beside it, known ones or those that were said."""
+    path = tmp_path / "a.csv"
+    path.write_text(f"{header}\n1,2,3\n2,3,4\n")
+    assert list(read_file(path, Asked(**names)).to_pydict()) == header.split(",")
+
+
+@pytest.mark.parametrize("name", ["a.CSV", "a.Csv.GZ", "a.TSV"])
+def test_suffixes_in_capitals(tmp_path: Path, name: str) -> None:
+    content = "user_id,item_id\n1,2\n".replace(",", "\t" if "TSV" in name else ",").encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("GZ") else content)
+    assert len(open_file(tmp_path / name)) == 1

@@ -74,3 +74,19 @@ def test_absent() -> None:
         found = absent(of(values))
         assert found is not None
         assert found.tolist() == [True, False]
+
+
+@pytest.mark.parametrize("texts", [[str(T), str(T + 60)], [f" {T}.0", str(T + 60)], [str(T * 1000), str((T + 60) * 1000)]])
+def test_numbers_that_are_written_as_texts_are_numbers(texts: list[str]) -> None:
+    """As JSON and Parquet may hold them; the unit is told by their size."""
+    found = moments(of(texts), "t")
+    assert (found.seconds.tolist(), found.clock) == ([T, T + 60], "seconds")
+
+
+def test_an_order_that_is_written_as_texts() -> None:
+    found = moments(of(["1", "10", "2"]), "t")
+    assert (found.seconds.tolist(), found.clock) == ([1, 10, 2], "order")
+
+
+def test_years_as_texts_are_dates() -> None:
+    assert moments(of(["2020", "2021"]), "t").unit == "dates"

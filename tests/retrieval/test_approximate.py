@@ -81,7 +81,7 @@ def test_places_without_an_item_are_padding() -> None:
 
 def test_what_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     model = random(2, 10)
-    with pytest.raises(ValueError, match="hnsw, ivf"):
+    with pytest.raises(ValueError, match="exact, hnsw, ivf"):
         Approximate(model, kind="flat")
     with pytest.raises(ValueError, match="breadth=0"):
         Approximate(model, breadth=0)

@@ -104,3 +104,10 @@ def test_where_every_trial_failed_there_is_a_table_without_a_best(tmp_path):
         best_command(made, [])
     write_report(made, tmp_path, title="empty", fixed=[])
     assert why in (tmp_path / "study.html").read_text()
+
+
+def test_the_command_names_data_by_its_whole_path(study, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clicks.csv").write_text("")
+    assert f"data={tmp_path}/clicks.csv" in shlex.split(best_command(study, ["model=sasrec", "data=clicks.csv"]))
+    assert "data=ml_100k" in shlex.split(best_command(study, ["model=sasrec", "data=ml_100k"]))

@@ -16,8 +16,10 @@ from several import free_port
 
 import recpref
 from recpref.tuning import study as studies
+from recpref.tuning.counting import finished, in_hand
+from recpref.tuning.report import trials_of
 from recpref.tuning.space import Between
-from recpref.tuning.study import Search, finished, opened, work
+from recpref.tuning.study import Search, opened, work
 from recpref.tuning.trial import Problem
 
 DATA = recpref.Interactions.from_dataframe(pd.DataFrame({"u": [1, 1, 1, 2, 2, 2], "i": [1, 2, 3, 2, 3, 1]}), user="u", item="i")
@@ -130,8 +132,9 @@ def test_who_was_killed_just_before_a_search_that_ends_at_once_is_settled_by_it(
     """Its heartbeat is as fresh as that of a worker that lives, whose trial stays its own; what was killed waits to be tried again."""
     study = opened(url, hill(), Search(2))
     killed, living = begun(study), begun(study)
-    work(study, hill(), 2)
-    assert studies.in_hand(study) == {killed.number, living.number}
+    work(study, hill(), 4)
+    assert finished(study) == 2  # the other two are in the hands of others
+    assert in_hand(study) == {killed.number, living.number}
     stop = threading.Event()
 
     def live() -> None:
@@ -145,12 +148,70 @@ def test_who_was_killed_just_before_a_search_that_ends_at_once_is_settled_by_it(
     finally:
         stop.set()
         worker.join()
-    assert studies.in_hand(study) == {living.number}
+    assert in_hand(study) == {living.number}
     after = {trial.number: trial for trial in study.get_trials()}
     assert after[killed.number].state.name == "FAIL"
     assert [trial.params for trial in after.values() if trial.state.name == "WAITING"] == [killed.params]
     study.tell(living, 0.5)  # its worker learns nothing of it
     assert finished(study) == 3
+    studies.finish(study, hill(), 4)
+    assert finished(study) == 4
+    assert killed.params["x"] in [trial.params["x"] for trial in study.get_trials() if trial.state.name == "COMPLETE"]
+
+
+def test_what_another_worker_has_in_hand_is_one_of_the_trials(url):
+    """Of three, one is in the hand of somebody who lives: two are left."""
+    study = opened(url, hill(), Search(3))
+    theirs = begun(study)
+    work(study, hill(), 3)
+    assert (finished(study), in_hand(study)) == (2, {theirs.number})
+    study.tell(theirs, 0.5)
+    work(study, hill(), 3)
+    assert finished(study) == len(study.trials) == 3
+
+
+def test_who_begins_one_too_many_at_the_same_moment_gives_it_up(url, monkeypatch):
+    """Both saw that one is missing. The later of them trains nothing and counts nothing, and a report does not show it."""
+    study = opened(url, hill(), Search(1))
+    theirs = begun(study)
+    counted = [0]
+    monkeypatch.setattr(studies, "taken", lambda study: counted.pop() if counted else 1)
+    work(study, hill(), 1)
+    assert finished(study) == 0
+    study.tell(theirs, 0.5)
+    assert finished(study) == 1
+    assert trials_of(study).number.tolist() == [theirs.number]
+
+
+def test_the_values_of_a_trial_that_was_given_up_wait(url, monkeypatch):
+    study = opened(url, hill(), Search(1))
+    theirs = begun(study)
+    study.enqueue_trial({"x": 0.25})
+    counted = [0]
+    monkeypatch.setattr(studies, "taken", lambda study: counted.pop() if counted else 1)
+    work(study, hill(), 1)
+    monkeypatch.undo()
+    study.tell(theirs, 0.5)
+    work(study, hill(), 2)
+    assert 0.25 in [trial.params["x"] for trial in study.get_trials() if trial.state.name == "COMPLETE"]
+
+
+def test_many_workers_make_no_trial_more(url):
+    """Four at once: as many trials as were asked for."""
+
+    class Slow(Hill):
+        def __call__(self, trial) -> float:
+            time.sleep(0.05)
+            return super().__call__(trial)
+
+    slow = Slow(("model=sasrec",), SPACE, DATA)
+    found = [opened(url, slow, Search(6, pruner="none"), worker=number) for number in range(4)]
+    workers = [threading.Thread(target=work, args=(study, slow, 6)) for study in found]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert finished(found[0]) == 6
 
 
 @pytest.mark.usefixtures("short")
@@ -163,7 +224,7 @@ def test_a_search_waits_for_nobody_where_nothing_is_open_or_known_of_it(url, pro
     behind = opened(proxy, hill(), Search(2))
     trial = behind.ask({"x": optuna.distributions.FloatDistribution(0, 1)})
     studies.settle(behind)
-    assert studies.in_hand(behind) == {trial.number}
+    assert in_hand(behind) == {trial.number}
     assert "waiting" not in capsys.readouterr().err
 
 
