@@ -283,11 +283,17 @@ def test_known_items_warn_nobody(run: Run) -> None:
     run.recommend(pd.DataFrame({"who": [7], "what": ["i01"]}))
 
 
-@pytest.mark.parametrize("k", [0, -1, 2.5])
-def test_k_below_one_is_refused(counted: Run, k: float) -> None:
+@pytest.mark.parametrize("k", [0, -1])
+def test_k_below_one_is_refused(counted: Run, k: int) -> None:
     """There is no list of nothing."""
     with pytest.raises(ValueError, match=f"k={k} must be a whole number of at least 1"):
         counted.recommend(cycle(), k=k)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_half_a_place_is_refused(counted: Run) -> None:
+    with pytest.raises(ValueError, match="k=2.5 must be a whole number of at least 1"):
+        counted.recommend(cycle(), k=2.5)
 
 
 @pytest.mark.usefixtures("without_warnings")
