@@ -29,6 +29,7 @@ LAYERS = [
         "recipes",
         "unused_options",
         "general_options",
+        "compatibility",
         "composition",
         "run",
         "read_alike",

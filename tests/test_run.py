@@ -292,7 +292,7 @@ def test_k_below_one_is_refused(counted: Run, k: int) -> None:
 
 @pytest.mark.usefixtures("unchecked")
 def test_half_a_place_is_refused(counted: Run) -> None:
-    with pytest.raises(ValueError, match="k=2.5 must be a whole number of at least 1"):
+    with pytest.raises(ValueError, match=r"k=2\.5 must be a whole number of at least 1"):
         counted.recommend(cycle(), k=2.5)
 
 

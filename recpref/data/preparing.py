@@ -144,19 +144,19 @@ def _sorted(source: Rows, columns: Columns, found: Counts, place: Path, sizes: t
             user = found.users.numbers(table[columns.user], columns.user)
             item = found.items.numbers(table[columns.item], columns.item)
             if columns.time is not None:
-                part = moments(table[columns.time], columns.time, among=found.range, first=first)
-                if clock is not None and (part.clock, part.a_second) != (clock.clock, clock.a_second):
-                    raise ValueError(f"time column {columns.time!r} mixes units from row {first} on: {clock.unit}, and {part.unit}")
-                clock = part
+                times = moments(table[columns.time], columns.time, among=found.range, first=first)
+                if clock is not None and (times.clock, times.a_second) != (clock.clock, clock.a_second):
+                    raise ValueError(f"time column {columns.time!r} mixes units from row {first} on: {clock.unit}, and {times.unit}")
+                clock = times
             buckets.add(user, item, None if clock is None else clock.key)
         may_be_finer = clock is not None and (clock.a_second > 1 or (found.range is not None and found.range.fractional))
         names = ("user", "item", *(["time"] if clock is not None else []), *(["fraction"] if may_be_finer else []))
         finer = False
         with closing(Arrays(place, names, source.n)) as arrays:
-            for rest in buckets.sorted():
-                time = () if rest.key is None or clock is None else divided(rest.key, clock.a_second)
+            for part in buckets.sorted():
+                time = () if part.key is None or clock is None else divided(part.key, clock.a_second)
                 finer = finer or bool(time and time[1].any())
-                arrays.add(*(rest.user, rest.item, *time)[: len(names)])
+                arrays.add(*(part.user, part.item, *time)[: len(names)])
     if may_be_finer and not finer:
         (place / "fraction.npy").unlink()
     return clock
