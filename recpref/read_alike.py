@@ -23,7 +23,7 @@ from recpref.data.interactions import Interactions
 from recpref.data.readers import SUFFIXES, read_file, suffix_of
 from recpref.data.store import is_store
 from recpref.data.vocabulary import Vocabulary
-from recpref.run import Run
+from recpref.run import Run, tell_of_no_times
 from recpref.suggest import unknown
 
 RULES = ("missing_time=", "duplicates=", "min_rating=")
@@ -49,11 +49,7 @@ def read_alike(name: str, run: Run, said: dict[str, str]) -> Interactions:
         data = _filtered(cards.open_path(name, asked), options, said)
     if run.columns.time is not None and data.columns.time is None and "time" not in said and len(data) > data.n_users:
         there = ", ".join(map(repr, [*data.columns[:2], *(data.extra.columns if data.extra is not None else [])]))
-        warnings.warn(
-            f"{name} has no column {run.columns.time!r}, the times of training; it has {there}: its rows are taken to be in order; "
-            "say recommend data.time=NAME (none, if they are)",
-            stacklevel=2,
-        )
+        tell_of_no_times(name, run.columns.time, there, "recommend data.time=NAME", stacklevel=3)
     if run.items.kind == "str" and data.items.kind == "int":  # integers come only of ids written as such: nothing is lost
         data = replace(data, items=Vocabulary(data.items.ids.astype(str).astype(object)))
     return data

@@ -146,11 +146,7 @@ class Run:
         self._tell_of_ratings(table, name)
         found = Interactions.from_dataframe(table, user=wanted.user, item=wanted.item, time=wanted.time if timed else None, name=name)
         if time is None and wanted.time is not None and not timed and len(found) > found.n_users:  # one row is in order
-            warnings.warn(
-                f"{name} has no column {wanted.time!r}, the times of training; it has {there}: its rows are taken to be in order; "
-                "say run.histories(frame, time=NAME), or recommend data.time=NAME (none, if they are)",
-                stacklevel=3,
-            )
+            tell_of_no_times(name, wanted.time, there, "run.histories(frame, time=NAME), or recommend data.time=NAME", stacklevel=4)
         return found
 
     def _tell_of_ratings(self, table: pa.Table, name: str) -> None:
@@ -256,6 +252,15 @@ class Run:
             )
         kept = data.where(~unknown)
         return replace(kept, item=number[~unknown], extra=None, items=self.items)
+
+
+def tell_of_no_times(name: str, column: str, there: str, way: str, *, stacklevel: int) -> None:
+    """Warns that histories lack the times of training, and of the ``way`` to name them."""
+    warnings.warn(
+        f"{name} has no column {column!r}, the times of training; it has {there}: its rows are taken to be in order; "
+        f"say {way} (none, if they are)",
+        stacklevel=stacklevel,
+    )
 
 
 def _refuse(k: int, batch_size: int, search: str, *, restricted: bool) -> None:

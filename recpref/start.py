@@ -6,7 +6,6 @@ refitted has seen the validation rows, which then choose nothing.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from recpref.data.vocabulary import Vocabulary
 from recpref.plan import Plan
 from recpref.saving import complete
 from recpref.source import identity
+from recpref.workplace import interrupted
 
 
 def finished(path: Path) -> bool:
@@ -27,7 +27,7 @@ def finished(path: Path) -> bool:
         complete(path)
     except (FileNotFoundError, ValueError):
         return False
-    return not json.loads((path / "metrics.json").read_text()).get("train/interrupted", False)
+    return not interrupted(path)
 
 
 def refuse_start(plan: Plan, data: Interactions) -> None:

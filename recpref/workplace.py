@@ -91,9 +91,14 @@ def workplace(path: Path, *, resume: bool = False) -> Iterator[Path]:
 def ends(folder: Path) -> bool | None:
     """Whether the training of the run in a folder was not interrupted; None where there is no run."""
     try:
-        return not json.loads((folder / "metrics.json").read_text()).get("train/interrupted", False)
+        return not interrupted(folder)
     except (OSError, ValueError):
         return None
+
+
+def interrupted(folder: Path) -> bool:
+    """Whether the training of the run in a folder was cut short. Raises: OSError or ValueError where its metrics cannot be read."""
+    return bool(json.loads((folder / "metrics.json").read_text()).get("train/interrupted", False))
 
 
 def _keep(path: Path, place: Path) -> None:
