@@ -23,7 +23,8 @@ from recpref.data.interactions import Interactions
 from recpref.data.readers import SUFFIXES, read_file, suffix_of
 from recpref.data.store import is_store
 from recpref.data.vocabulary import Vocabulary
-from recpref.run import Run, tell_of_no_times
+from recpref.lacking import tell_of_no_times
+from recpref.run import Run
 from recpref.suggest import unknown
 
 RULES = ("missing_time=", "duplicates=", "min_rating=")
@@ -50,9 +51,18 @@ def read_alike(name: str, run: Run, said: dict[str, str]) -> Interactions:
     if run.columns.time is not None and data.columns.time is None and "time" not in said and len(data) > data.n_users:
         there = ", ".join(map(repr, [*data.columns[:2], *(data.extra.columns if data.extra is not None else [])]))
         tell_of_no_times(name, run.columns.time, there, "recommend data.time=NAME", stacklevel=3)
-    if run.items.kind == "str" and data.items.kind == "int":  # integers come only of ids written as such: nothing is lost
-        data = replace(data, items=Vocabulary(data.items.ids.astype(str).astype(object)))
-    return data
+    return replace(data, items=alike(data.items, run.items))
+
+
+def read_pairs(name: str, run: Run, histories: Interactions) -> Interactions:
+    """The users and items in a file, a folder or a store, in columns called as in training: candidates for the users of ``histories``."""
+    data = cards.open_path(name, Asked(run.columns.user, run.columns.item, "none", extra=False))
+    return replace(data, users=alike(data.users, histories.users), items=alike(data.items, run.items))
+
+
+def alike(ids: Vocabulary, others: Vocabulary) -> Vocabulary:
+    """Integers as texts where the others are texts: they come only of ids written as such, so that nothing is lost."""
+    return Vocabulary(ids.ids.astype(str).astype(object)) if others.kind == "str" and ids.kind == "int" else ids
 
 
 def read_ids(name: str, run: Run) -> list[Any]:

@@ -6,6 +6,8 @@ columns and options, ``data.min_rating`` and ``data.duplicates`` included (``dat
 ``data.user=``, ``data.item=``, ``data.time=`` (a column, or none), ``data.min_rating=`` (or none), ``data.encoding=``, ...
 ``out`` ends in .parquet or .csv. ``filter_seen=true|false``: whether items of the history are left out; unsaid, as the run was evaluated.
 ``items=FILE``: only these may be recommended; ``exclude_items=FILE``: these may not (a table's item column, or a text of one id a line).
+``candidates=FILE``: a table of users and items, columns as in training: each user's own items in the model's order, all of them where
+``k`` is not said, seen ones too unless ``filter_seen=true``.
 ``search=hnsw`` or ``ivf`` looks in an index of faiss instead of scoring every item, and prints how much of the exact lists it finds.
 ``trust=their.package:Thing`` allows the run of a model that is not recpref's to import it.
 """
@@ -30,13 +32,14 @@ class Asked(NamedTuple):
 
     run: str | None = None
     out: str | None = None
-    k: str = "10"
+    k: str | None = None
     data: str | None = None
     filter_seen: str | None = None
     search: str = "exact"
     trust: str | None = None
     items: str | None = None
     exclude_items: str | None = None
+    candidates: str | None = None
 
 
 def recommend(arguments: list[str]) -> None:
@@ -63,35 +66,50 @@ def recommend(arguments: list[str]) -> None:
 
 
 def _recommend(asked: Asked, path: Path, out: Path, said: dict[str, str]) -> None:
+    _refuse_output(out)
+    k = None if asked.k is None else console.whole_number("k", asked.k)
+    filter_seen = _checked(asked)
+    from recpref.read_alike import read_ids, read_pairs
+    from recpref.run import Run
+
+    run = Run.load(path, trust=asked.trust)
+    own = run.experiment.data
+    _refuse_input(out, [asked.data or (None if own.frame else own.name), asked.items, asked.exclude_items, asked.candidates])
+    restricted: dict[str, Any] = {
+        key: read_ids(name, run) for key in ("items", "exclude_items") if (name := getattr(asked, key)) is not None
+    }
+    histories = _histories(run, asked.data, said)
+    if asked.candidates is None:
+        frame = run.recommend(histories, k or 10, filter_seen=filter_seen, search=asked.search, **restricted)  # type: ignore[arg-type]  # checked above
+    else:
+        frame = run.rerank(histories, read_pairs(asked.candidates, run, histories), k, filter_seen=bool(filter_seen))
+    _write(frame, out)
+    print(f"{len(frame):,} recommendations for {frame.user.nunique():,} users in {out}")
+    if "found" in frame.attrs:
+        print(f"search={asked.search} found {frame.attrs['found']:.1%} of what exact search finds, on its first users")
+
+
+def _refuse_output(out: Path) -> None:
     if out.suffix not in (".parquet", ".csv"):
         raise ValueError(f"out={out} must end in .parquet or .csv")
     if os.path.isdir(out):  # False, not an error, where nobody may look
         raise ValueError(f"out={out} is a folder; say the file that is to be written")
     refuse_unwritable(out, "FILE")
+
+
+def _checked(asked: Asked) -> bool | None:
+    """What ``filter_seen`` says. Raises: ValueError for an unknown value, and for options that have nothing to say beside others."""
     from recpref.retrieval.approximate import KINDS
 
-    k = console.whole_number("k", asked.k)
     seen = None if asked.filter_seen is None else asked.filter_seen.lower()
     if seen not in (None, "true", "false"):
         raise ValueError(unknown("filter_seen", str(seen), ("true", "false")))
     if asked.search not in ("exact", *KINDS):
         raise ValueError(unknown("search", asked.search, ("exact", *KINDS)))
-    from recpref.read_alike import read_ids
-    from recpref.run import Run
-
-    run = Run.load(path, trust=asked.trust)
-    own = run.experiment.data
-    _refuse_input(out, [asked.data or (None if own.frame else own.name), asked.items, asked.exclude_items])
-    restricted: dict[str, Any] = {
-        key: read_ids(name, run) for key in ("items", "exclude_items") if (name := getattr(asked, key)) is not None
-    }
-    histories = _histories(run, asked.data, said)
-    filter_seen = None if seen is None else seen == "true"
-    frame = run.recommend(histories, k, filter_seen=filter_seen, search=asked.search, **restricted)  # type: ignore[arg-type]  # checked above
-    _write(frame, out)
-    print(f"{len(frame):,} recommendations for {frame.user.nunique():,} users in {out}")
-    if "found" in frame.attrs:
-        print(f"search={asked.search} found {frame.attrs['found']:.1%} of what exact search finds, on its first users")
+    for key in ("items", "exclude_items", "search"):
+        if asked.candidates is not None and getattr(asked, key) != Asked._field_defaults[key]:
+            raise ValueError(f"candidates= says for each user what may be recommended; leave {key}= out")
+    return None if seen is None else seen == "true"
 
 
 def _write(frame: pd.DataFrame, out: Path) -> None:

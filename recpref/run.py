@@ -12,7 +12,6 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -20,10 +19,10 @@ from torch import Tensor
 
 from recpref import components
 from recpref.data.frames import arrow_table
-from recpref.data.guess import is_rating
 from recpref.data.histories import history_of
 from recpref.data.interactions import Columns, Interactions
 from recpref.data.vocabulary import Vocabulary
+from recpref.lacking import tell_of_low_ratings, tell_of_no_times
 from recpref.plan import Plan
 from recpref.retrieval.approximate import Approximate
 from recpref.retrieval.restricted import Restriction
@@ -143,26 +142,11 @@ class Run:
                 raise ValueError(
                     f"{name} has no column {column!r}; it has {there}; say run.histories(frame, {role}=NAME), or recommend data.{role}=NAME"
                 )
-        self._tell_of_ratings(table, name)
+        tell_of_low_ratings(name, table, self.experiment.data.options)
         found = Interactions.from_dataframe(table, user=wanted.user, item=wanted.item, time=wanted.time if timed else None, name=name)
         if time is None and wanted.time is not None and not timed and len(found) > found.n_users:  # one row is in order
             tell_of_no_times(name, wanted.time, there, "run.histories(frame, time=NAME), or recommend data.time=NAME", stacklevel=4)
         return found
-
-    def _tell_of_ratings(self, table: pa.Table, name: str) -> None:
-        """Warns of rows that ``min_rating`` kept from training, where the frame still has their ratings."""
-        options = self.experiment.data.options
-        least, rating = options.get("min_rating"), options.get("rating") or next(filter(is_rating, table.column_names), None)
-        if least is None or rating not in table.column_names:
-            return
-        ratings = table[rating].to_pandas()
-        low = int((~(ratings >= least)).sum()) if pd.api.types.is_numeric_dtype(ratings) else 0
-        if low:
-            warnings.warn(
-                f"{low:,} of {len(ratings):,} rows of {name} have no {rating!r} of {least:g} or more; training left such rows out "
-                "(data.min_rating), and here they are taken: leave them out of the frame, if they are not meant",
-                stacklevel=4,
-            )
 
     def recommend(
         self,
@@ -184,9 +168,9 @@ class Run:
 
         ``filter_seen``: whether the items of a user's history are left out; None as the run was evaluated (``evaluation.filter_seen``).
         ``batch_size`` users are served at once. ``items``: only these ids may be recommended; ``exclude_items``: these may not. Ids
-        that the model does not know are counted and skipped. Both need ``search="exact"``. ``search`` other than ``exact`` looks in an
-        index of faiss, ``breadth`` wide (see ``Approximate``), and the frame's ``attrs["found"]`` is the share of the exact lists of its
-        first batch that it found.
+        that the model does not know are counted and skipped. Both need ``search="exact"``. ``search`` other than
+        ``exact`` looks in an index of faiss, ``breadth`` wide (see ``Approximate``), and the frame's ``attrs["found"]`` is the share of the
+        exact lists of its first batch that it found.
 
         Returns: a frame ``user, item, rank, score`` in the order of user ids; rank 1 is best. Users get fewer than ``k``
         rows where the catalogue has no more items to offer. ``score`` is what the model gives the item: no probability, not comparable
@@ -200,8 +184,7 @@ class Run:
         topk = exact if search == "exact" else Approximate(self.model, kind=search, breadth=breadth)
         parts = [_frame(np.zeros((0, k), int), np.zeros((0, k)), known.users.ids[:0], self.items)]
         found: float | None = None
-        for users, asked in self._queries(known, batch_size, filter_seen, timed=topk.needs_time):
-            query = restricted(asked)
+        for users, query in self._queries(known, restricted, batch_size, filter_seen, timed=topk.needs_time):
             ranking = topk.recommend(query, k)
             if found is None and isinstance(topk, Approximate):
                 found = topk.found(exact.recommend(query, k), query)
@@ -211,8 +194,31 @@ class Run:
             frame.attrs["found"] = found
         return frame
 
+    def rerank(
+        self, histories: Any, candidates: Any, k: int | None = None, *, filter_seen: bool = False, batch_size: int = 256
+    ) -> pd.DataFrame:
+        """Each user's own candidates in the model's order: lists that others made, or given pairs to be scored.
+
+        ``candidates``: a frame of users and items (columns as in training) or Interactions; rows that stand twice count once. Whoever has
+        none gets no rows. ``k``: only the best; None for all. Everything else is as in ``recommend``, but that seen items are kept.
+
+        Returns: as ``recommend``. Raises: as ``recommend``; ValueError where the ids of users are of different kinds.
+        """
+        _refuse(1 if k is None else k, batch_size, "exact", restricted=True)
+        known = self._known(histories if isinstance(histories, Interactions) else self.histories(histories))
+        if not isinstance(candidates, Interactions):
+            candidates = self.histories(candidates, time="none", name="the frame of candidates")
+        restricted = Restriction(own=self._known(candidates))
+        topk = TopK(self.model, seed=self.experiment.seed)
+        parts = [_frame(np.zeros((0, 1), int), np.zeros((0, 1)), known.users.ids[:0], self.items)]
+        for users, query in self._queries(restricted.served(known), restricted, batch_size, filter_seen, timed=topk.needs_time):
+            most = query.candidates.shape[1]  # type: ignore[union-attr]  # they are its own
+            ranking = topk.recommend(query, most if k is None else min(k, most))
+            parts.append(_frame(ranking.items.numpy(), ranking.scores.numpy(), users, self.items))
+        return pd.concat(parts[1:] or parts, ignore_index=True)
+
     def _queries(
-        self, known: Interactions, batch_size: int, filter_seen: bool | None, *, timed: bool
+        self, known: Interactions, restricted: Restriction, batch_size: int, filter_seen: bool | None, *, timed: bool
     ) -> Iterator[tuple[np.ndarray, Query]]:
         """The users who have an interaction, so many at a time, and what is asked for them."""
         filter_seen = self.experiment.evaluation.get("filter_seen", True) if filter_seen is None else filter_seen
@@ -220,7 +226,8 @@ class Run:
         for first in range(0, len(numbers), batch_size):
             users = known.users.originals(numbers[first : first + batch_size])
             asked = history_of(known, numbers[first : first + batch_size], timed=timed)
-            yield users, Query(asked._replace(user=self._numbers(users)), exclude=asked.items if filter_seen else None)
+            query = Query(asked._replace(user=self._numbers(users)), exclude=asked.items if filter_seen else None)
+            yield users, restricted(query, users)
 
     def recommend_batches(self, batches: Any, k: int = 10, *, filter_seen: bool | None = None) -> Iterator[Any]:
         """``recommend`` over Arrow record batches (or a table) in which every user's rows are together, batch by batch: what Spark's
@@ -252,15 +259,6 @@ class Run:
             )
         kept = data.where(~unknown)
         return replace(kept, item=number[~unknown], extra=None, items=self.items)
-
-
-def tell_of_no_times(name: str, column: str, there: str, way: str, *, stacklevel: int) -> None:
-    """Warns that histories lack the times of training, and of the ``way`` to name them."""
-    warnings.warn(
-        f"{name} has no column {column!r}, the times of training; it has {there}: its rows are taken to be in order; "
-        f"say {way} (none, if they are)",
-        stacklevel=stacklevel,
-    )
 
 
 def _refuse(k: int, batch_size: int, search: str, *, restricted: bool) -> None:

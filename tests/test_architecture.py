@@ -33,6 +33,7 @@ LAYERS = [
         "composition",
         "run",
         "read_alike",
+        "lacking",
         "saving",
         "arrow_batches",
         "plots",

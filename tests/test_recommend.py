@@ -190,6 +190,22 @@ def test_items_may_be_chosen_by_files(run_recommend: Recommend, run: Run, tmp_pa
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "recs.csv"), expected, check_dtype=False)
 
 
+def test_candidates_may_be_given_by_a_file(run_recommend: Recommend, tmp_path: Path) -> None:
+    """Of ids that are texts in training and integers in the file, too."""
+    frame = cycle().assign(who=lambda f: f.who.str[1:], what=lambda f: f["what"].str[1:])
+    frame = pd.concat([frame, pd.DataFrame({"who": ["x", "x"], "what": ["y", "z"], "when": [1, 2]})], ignore_index=True)
+    frame.to_csv(tmp_path / "clicks.csv", index=False)
+    columns = ["data.user=who", "data.item=what", "data.time=when"]
+    run = recpref.fit("model=markov", f"data={tmp_path}/clicks.csv", *columns, f"out={tmp_path}/runs")
+    pairs = pd.DataFrame({"note": 1, "what": ["14", "13", "12", "14"], "who": ["10", "10", "11", "11"]})
+    pairs.to_csv(tmp_path / "pairs.csv", index=False)
+    run_recommend(f"run={run.path}", f"out={tmp_path}/recs.csv", f"candidates={tmp_path}/pairs.csv")
+    found = pd.read_csv(tmp_path / "recs.csv", dtype={"user": str, "item": str})
+    expected = run.rerank(frame, pairs)
+    assert sorted(zip(found.user, found["item"], strict=True)) == sorted(zip(pairs.who, pairs["what"], strict=True))
+    pd.testing.assert_frame_equal(found, expected, check_dtype=False)
+
+
 def test_one_alien_id_is_skipped_and_the_others_are_served(run_recommend: Recommend, tmp_path: Path) -> None:
     """It makes texts of a column that holds integers otherwise."""
     frame = cycle().assign(what=lambda f: f["what"].str[1:].astype(int))
@@ -237,7 +253,7 @@ BAD = [
     (["run={run}", "out={out}/recs.csv", "filter_seen=perhaps"], "unknown filter_seen 'perhaps'; .*known: false, true"),
     (
         ["run={run}", "out={out}/recs.csv", "top=3"],
-        r"unknown option 'top'; .*known: data, data\.duplicates, data\.encoding, data\.item, data\.min_rating, "
+        r"unknown option 'top'; .*known: candidates, data, data\.duplicates, data\.encoding, data\.item, data\.min_rating, "
         r"data\.missing_time, data\.rating, data\.separator, data\.ties, data\.time, data\.user, exclude_items, filter_seen, items, "
         r"k, out, run, search",
     ),
@@ -264,7 +280,17 @@ BAD = [
     (["run={run}", "out={out}/recs.csv", "items={out}/wrong.csv"], r"wrong\.csv has no column 'what'; it has 'a', 'b'; a text of one id a"),
     (["run={run}", "out={out}/clicks.csv", "items={out}/clicks.csv"], "clicks.csv is a file that is read"),
     (["run={run}", "out={out}/recs.csv", "exclude_items={out}/clicks.csv"], "^error: exclude_items: none of the 15 items"),
-    (["run={run}", "out={out}/recs.csv", "items={out}/clicks.csv", "search=hnsw"], "items and exclude_items restrict an exact search"),
+    (
+        ["run={run}", "out={out}/recs.csv", "items={out}/clicks.csv", "search=hnsw"],
+        "items and exclude_items restrict an exact search",
+    ),
+    (["run={run}", "out={out}/recs.csv", "candidates={out}/none.csv"], r"no such file: .*none\.csv"),
+    (["run={run}", "out={out}/recs.csv", "candidates={out}/wrong.csv"], r"wrong\.csv has no column 'who'; it has 'a', 'b'"),
+    (
+        ["run={run}", "out={out}/recs.csv", "candidates={out}/clicks.csv", "items={out}/clicks.csv"],
+        "candidates= says for each user what may be recommended; leave items= out",
+    ),
+    (["run={run}", "out={out}/clicks.csv", "candidates={out}/clicks.csv"], "clicks.csv is a file that is read"),
     (["run={run}", "out={out}/recs.csv", "user=a"], "unknown option 'user'; did you mean 'data.user'"),
 ]
 

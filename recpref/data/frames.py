@@ -45,7 +45,7 @@ def _of_pandas(df: pd.DataFrame) -> pa.Table:
     return pa.Table.from_arrays([_column(df.iloc[:, place], name) for place, name in enumerate(names)], names=names)
 
 
-def _column(series: pd.Series, name: str) -> pa.Array:
+def _column(series: pd.Series, name: str) -> pa.Array | pa.ChunkedArray:
     try:
         return pa.array(series, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:

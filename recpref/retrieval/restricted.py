@@ -1,4 +1,4 @@
-"""Which items may be recommended to anybody: only some, or all but some."""
+"""Which items may be recommended: to anybody only some, or all but some; to each user only his own candidates."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from recpref.data.histories import history_of
+from recpref.data.interactions import Interactions
 from recpref.data.vocabulary import Vocabulary
 from recpref.types import Query
 
 
 class Restriction(NamedTuple):
-    """Item numbers: ``only`` these, and ``never`` those. None says nothing."""
+    """Item numbers: ``only`` these, and ``never`` those. ``own``: to each user only the items of his rows there. None says nothing."""
 
     only: Int[Tensor, " C"] | None = None
     never: Int[Tensor, " E"] | None = None
+    own: Interactions | None = None
 
     @classmethod
     def of(cls, vocabulary: Vocabulary, items: Any = None, exclude_items: Any = None) -> Restriction:
@@ -38,9 +41,31 @@ class Restriction(NamedTuple):
             return cls(only=torch.from_numpy(left))
         return cls(never=None if never is None else torch.from_numpy(never))
 
-    def __call__(self, query: Query) -> Query:
-        """The same request, answered with nothing else."""
+    def served(self, histories: Interactions) -> Interactions:
+        """The rows of users who may be recommended something. Those who have candidates and no rows are counted by a warning.
+
+        Raises: ValueError where the users of both are ids of different kinds.
+        """
+        if self.own is None:
+            return histories
+        mine, theirs = self.own.users, histories.users
+        if len(mine) and len(theirs) and mine.kind != theirs.kind:
+            one, other = (users.ids[:1].tolist()[0] for users in (mine, theirs))
+            raise ValueError(
+                f"users of the candidates are {mine.kind} (such as {one!r}) and those of the histories {theirs.kind} (such as {other!r}); "
+                "make them alike"
+            )
+        asked = np.isin(mine.numbers(theirs.ids, "user"), self.own.user)
+        kept = histories.where(asked[histories.user - 1])
+        if without := len(np.unique(self.own.user)) - len(np.unique(kept.user)):
+            warnings.warn(f"{without} users have candidates and no history of items that the model knows; they get no rows", stacklevel=3)
+        return kept
+
+    def __call__(self, query: Query, users: np.ndarray) -> Query:
+        """The same request, answered with nothing else. ``users``: the original id of each row."""
         rows = len(query.history.items)
+        if self.own is not None:
+            query = query._replace(candidates=history_of(self.own, self.own.users.numbers(users, "user")).items)
         if self.only is not None:
             query = query._replace(candidates=self.only.expand(rows, -1))
         if self.never is not None:
@@ -51,7 +76,7 @@ class Restriction(NamedTuple):
 
 def _numbers(vocabulary: Vocabulary, ids: Any, what: str) -> np.ndarray:
     if isinstance(ids, pd.DataFrame):
-        raise ValueError(f"{what} are ids, and a frame was passed; pass its column")
+        raise ValueError(f"{what} are ids, and a frame was passed; pass its column; run.rerank takes candidates of each user")
     ids = pd.unique(pd.Series(np.atleast_1d(ids) if isinstance(ids, str | int) else list(ids)).to_numpy())
     numbers = vocabulary.numbers(ids, what)
     if (unknown := numbers == 0).any():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from recpref.run import Run
 from recpref.types import History, Query
 
 LETTERS = Vocabulary(np.array(["a", "b", "c", "d"], dtype=object))
+NOBODY = np.array([7, 8])
 
 
 def query(exclude: bool) -> Query:
@@ -26,19 +28,19 @@ def query(exclude: bool) -> Query:
 
 def test_by_hand() -> None:
     """Of a, b, c, d: only d and b, but not d; or anything but c."""
-    both = Restriction.of(LETTERS, ["d", "b", "b"], ["d"])(query(exclude=True))
+    both = Restriction.of(LETTERS, ["d", "b", "b"], ["d"])(query(exclude=True), NOBODY)
     assert both.candidates is not None
     assert both.candidates.tolist() == [[2], [2]]
     assert both.exclude is not None
     assert both.exclude.tolist() == [[0, 1], [2, 3]]
     never = Restriction.of(LETTERS, exclude_items="c")
     for seen, expected in ((True, [[0, 1, 3], [2, 3, 3]]), (False, [[3], [3]])):
-        found = never(query(exclude=seen))
+        found = never(query(exclude=seen), NOBODY)
         assert found.candidates is None
         assert found.exclude is not None
         assert found.exclude.tolist() == expected
     asked = query(exclude=True)
-    assert Restriction.of(LETTERS)(asked) is asked
+    assert Restriction.of(LETTERS)(asked, NOBODY) is asked
 
 
 def test_unknown_ids_are_counted_and_no_item_left_is_refused() -> None:
@@ -111,3 +113,45 @@ def test_integers_of_any_container(tmp_path: Path) -> None:
     assert set(expected["item"]) <= {3, 4}
     for ids in (np.array([3, 4]), pd.Series([4, 3]), {3, 4}, (i for i in (3, 4))):
         pd.testing.assert_frame_equal(run.recommend(frame, 3, items=ids), expected)
+
+
+def test_candidates_of_each_user_by_hand() -> None:
+    """The items of his rows; what is excluded stays so."""
+    pairs = pd.DataFrame({"user": [8, 7, 8], "item": ["b", "c", "d"]})
+    own = recpref.Interactions.from_dataframe(pairs, user="user", item="item")
+    own = replace(own, item=LETTERS.numbers(own.items.ids, "item")[own.item - 1], items=LETTERS)
+    found = Restriction(own=own)(query(exclude=True), NOBODY)
+    assert found.candidates is not None
+    assert found.candidates.tolist() == [[0, 3], [2, 4]]
+    assert found.exclude is not None
+    assert found.exclude.tolist() == [[0, 1], [2, 3]]
+
+
+@pytest.mark.parametrize("filter_seen", [True, False])
+def test_everybodys_own_candidates_are_put_in_the_order_of_a_whole_ranking(run: Run, filter_seen: bool) -> None:
+    """Other candidates for each user, in any order, some twice, an item that nobody knows; only the users who have some are served."""
+    rng = np.random.default_rng(3)
+    users = sorted(FRAME.who.unique())[3:]
+    pairs = pd.DataFrame([(user, f"i{item:02d}") for user in users for item in rng.choice(15, rng.integers(1, 9), replace=False)])
+    pairs.columns = pd.Index(["who", "what"])
+    whole = run.recommend(FRAME, 15, filter_seen=filter_seen)
+    wanted = whole.merge(pairs, left_on=["user", "item"], right_on=["who", "what"]).sort_values(["user", "rank"], ignore_index=True)
+    given = pd.concat([pairs, pairs.head(5), pd.DataFrame({"who": users[:1], "what": ["new"]})]).sample(frac=1, random_state=1)
+    with pytest.warns(UserWarning, match=rf"1 of {len(given)} interactions name items that the model does not know \(such as 'new'\)"):
+        found = run.rerank(FRAME, given, filter_seen=filter_seen, batch_size=5)
+    assert found[["user", "item"]].equals(wanted[["user", "item"]])
+    assert found["rank"].tolist() == (wanted.groupby("user").cumcount() + 1).tolist()
+    np.testing.assert_allclose(found.score, wanted.score, rtol=1e-5)
+    best = run.rerank(FRAME, pairs, 2, filter_seen=filter_seen)
+    pd.testing.assert_frame_equal(best, found.groupby("user").head(2).reset_index(drop=True))
+
+
+def test_candidates_without_a_history_are_counted_and_other_ids_refused(run: Run) -> None:
+    """Nobody is recommended anything for who has no history; numbers are not names."""
+    pairs = pd.DataFrame({"who": ["u03", "zz"], "what": ["i01", "i02"]})
+    with pytest.warns(UserWarning, match="^1 users have candidates and no history of items that the model knows; they get no rows"):
+        assert run.rerank(FRAME, pairs)[["user", "item"]].to_numpy().tolist() == [["u03", "i01"]]
+    with pytest.raises(ValueError, match=r"users of the candidates are int \(such as 3\) and those of the histories str \(such as 'u00'\)"):
+        run.rerank(FRAME, pairs.assign(who=[3, 4]))
+    with pytest.raises(ValueError, match="the frame of candidates has no column 'what'; it has 'who'"):
+        run.rerank(FRAME, pairs[["who"]])
