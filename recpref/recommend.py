@@ -8,6 +8,7 @@ columns and options, ``data.min_rating`` and ``data.duplicates`` included (``dat
 ``items=FILE``: only these may be recommended; ``exclude_items=FILE``: these may not (a table's item column, or a text of one id a line).
 ``candidates=FILE``: a table of users and items, columns as in training: each user's own items in the model's order, all of them where
 ``k`` is not said, seen ones too unless ``filter_seen=true``.
+``rank=posterior``, for runs of ``objective=nbpo``: by how likely an item that a user did not touch is liked all the same.
 ``search=hnsw`` or ``ivf`` looks in an index of faiss instead of scoring every item, and prints how much of the exact lists it finds.
 ``trust=their.package:Thing`` allows the run of a model that is not recpref's to import it.
 """
@@ -40,6 +41,7 @@ class Asked(NamedTuple):
     items: str | None = None
     exclude_items: str | None = None
     candidates: str | None = None
+    rank: str = "score"
 
 
 def recommend(arguments: list[str]) -> None:
@@ -73,6 +75,7 @@ def _recommend(asked: Asked, path: Path, out: Path, said: dict[str, str]) -> Non
     from recpref.run import Run
 
     run = Run.load(path, trust=asked.trust)
+    run = run.posterior() if asked.rank == "posterior" else run
     own = run.experiment.data
     _refuse_input(out, [asked.data or (None if own.frame else own.name), asked.items, asked.exclude_items, asked.candidates])
     restricted: dict[str, Any] = {
@@ -104,8 +107,9 @@ def _checked(asked: Asked) -> bool | None:
     seen = None if asked.filter_seen is None else asked.filter_seen.lower()
     if seen not in (None, "true", "false"):
         raise ValueError(unknown("filter_seen", str(seen), ("true", "false")))
-    if asked.search not in ("exact", *KINDS):
-        raise ValueError(unknown("search", asked.search, ("exact", *KINDS)))
+    for key, value, known in (("search", asked.search, ("exact", *KINDS)), ("rank", asked.rank, ("score", "posterior"))):
+        if value not in known:
+            raise ValueError(unknown(key, value, known))
     for key in ("items", "exclude_items", "search"):
         if asked.candidates is not None and getattr(asked, key) != Asked._field_defaults[key]:
             raise ValueError(f"candidates= says for each user what may be recommended; leave {key}= out")

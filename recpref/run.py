@@ -22,6 +22,7 @@ from recpref.data.frames import arrow_table
 from recpref.data.histories import history_of
 from recpref.data.interactions import Columns, Interactions
 from recpref.data.vocabulary import Vocabulary
+from recpref.label_noise.posterior import Posterior
 from recpref.lacking import tell_of_low_ratings, tell_of_no_times
 from recpref.plan import Plan
 from recpref.retrieval.approximate import Approximate
@@ -105,6 +106,14 @@ class Run:
         found = [file for file in (self.path / "refit" / OBJECTIVE, self.path / OBJECTIVE) if file.is_file()]
         return load_file(found[0]) if found else {}
 
+    def posterior(self) -> Run:
+        """The same run of ``objective=nbpo``, whose lists are ranked by how likely an item that a user did not touch is liked all the same:
+        what ``benchmarks/noise`` measures as the posterior. Scores are its logits.
+
+        Raises: ValueError for a run of another objective, and for a model that answers in rounds.
+        """
+        return replace(self, model=Posterior.of(self.model, self.experiment.objective.options, self.objective_state))
+
     def similar(self, items: Any, k: int = 10) -> pd.DataFrame:
         """The k items most alike to each of ``items`` (original ids) by the cosine of their vectors, or by the model's weights between
         items, itself left out.
@@ -113,7 +122,8 @@ class Run:
         Raises: ValueError for items that are unknown or were never seen in training, and for a model to which all are alike (popular).
         """
         counts = pd.read_parquet(self.path / "item_counts.parquet", columns=["count"]).to_numpy()[:, 0]
-        return similar(self.model, self.items, items, k, known=np.append(False, counts > 0))
+        model = self.model.model if isinstance(self.model, Posterior) else self.model
+        return similar(model, self.items, items, k, known=np.append(False, counts > 0))
 
     @property
     def columns(self) -> Columns:
@@ -240,10 +250,15 @@ class Run:
         return recommend_batches(self, batches, k, filter_seen=filter_seen)
 
     def _numbers(self, ids: np.ndarray) -> Tensor:
-        """Whoever they are in training, users are nobody here, number 0; but for a model that answers what it was asked for them."""
-        if not hasattr(self.model, "asked_only"):
+        """Whoever they are in training, users are nobody here, number 0; but for a model that learned something of each."""
+        if not (hasattr(self.model, "asked_only") or hasattr(self.model, "knows_users")):
             return torch.zeros(len(ids), dtype=torch.long)
-        return torch.from_numpy(Vocabulary.read(self.path / "users.parquet").numbers(ids, "user"))
+        return torch.from_numpy(self._users.numbers(ids, "user"))
+
+    @cached_property
+    def _users(self) -> Vocabulary:
+        """The users of training."""
+        return Vocabulary.read(self.path / "users.parquet")
 
     def _known(self, data: Interactions) -> Interactions:
         """The same histories under the model's item numbers, without items that it does not know."""

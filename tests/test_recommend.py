@@ -255,7 +255,7 @@ BAD = [
         ["run={run}", "out={out}/recs.csv", "top=3"],
         r"unknown option 'top'; .*known: candidates, data, data\.duplicates, data\.encoding, data\.item, data\.min_rating, "
         r"data\.missing_time, data\.rating, data\.separator, data\.ties, data\.time, data\.user, exclude_items, filter_seen, items, "
-        r"k, out, run, search",
+        r"k, out, rank, run, search",
     ),
     (["run={run}", "out={out}/recs.csv", "3"], "'3' is not of the form key=value"),
     (["run={run}", "out={out}/recs.csv", "--fast"], "unknown switch --fast; known: --help, -h"),

@@ -68,7 +68,7 @@ def measured(run: recpref.Run, parts: Split, truth: World) -> Found:
     score = TopK(run.model).scores(Query(history))[:, 1:]
     flips = _flips(run, parts, score)
     posterior = score if flips is None else liked(score, flips)
-    plain = torch.zeros_like(score) if flips is None else population(run, parts, flips)
+    plain = torch.zeros_like(score) if flips is None else population(run, flips)
     gamma = plain.sigmoid()
     return Found(
         ndcg_score=_ndcg(score, truth),
@@ -88,24 +88,20 @@ def _flips(run: recpref.Run, parts: Split, score: Float[Tensor, "U V"]) -> Float
     plan, train = run.experiment, parts.train
     if plan.objective.name != "nbpo":
         return None
-    head = head_of(run, train)
+    head = head_of(run)
     users = torch.arange(1, train.n_users + 1)
     states = run.model.state(history_of(train, users.numpy()))
     return head(states, users, torch.arange(1, train.n_items + 1)[None])
 
 
-def head_of(run: recpref.Run, train: Interactions) -> Flips:
+def head_of(run: recpref.Run) -> Flips:
     """The flip head that a run learned."""
-    options, width = run.experiment.objective.options, run.model.table()[0].shape[1]
-    head = Flips(train.n_items, train.n_users, width, by=tuple(options["by"]), prior=options["prior"], d_flip=options["d_flip"])
-    state = {name.removeprefix("flips."): value for name, value in run.objective_state.items()}
-    head.load_state_dict(state)
-    return head
+    return run.posterior().model.flips
 
 
-def population(run: recpref.Run, parts: Split, flips: Float[Tensor, "U V"]) -> Float[Tensor, "U V"]:
+def population(run: recpref.Run, flips: Float[Tensor, "U V"]) -> Float[Tensor, "U V"]:
     """The flip logits without what sampling did to their odds."""
-    head = head_of(run, parts.train)
+    head = head_of(run)
     return flips - head.sampling[1:, None] if "sampling" in head.by else flips
 
 
