@@ -92,8 +92,8 @@ class Run:
 
     @property
     def trained(self) -> Trained:
-        """What the metrics say of training."""
-        return Trained(**{key.removeprefix("train/"): value for key, value in self.metrics.items() if key.startswith("train/")})
+        """What the metrics say of training; what an objective logs stands in ``metrics`` alone."""
+        return Trained(**{name: self.metrics[key] for name in Trained._fields if (key := f"train/{name}") in self.metrics})
 
     @cached_property
     def audit(self) -> dict[str, Any]:

@@ -185,6 +185,7 @@ def test_it_trains_by_name_and_keeps_its_flips(name, tmp_path):
     )
     run = recpref.fit(f"model={name}", *given, *nbpo, f"out={tmp_path}", data=DATA)
     assert run.metrics["test/ndcg@10"] >= 0
+    assert run.trained.epochs == run.metrics["train/epochs"] > 0  # what the objective logs stands among the metrics, too
     saved = run.objective_state
     assert {key for key in saved if key.startswith("flips.")} >= {"flips.popularity", "flips.by_level", "flips.items.weight"}
     assert saved["flips.by_level"].item() != 0
