@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -69,10 +68,13 @@ def test_two_processes_hold_half_each() -> None:
 
 
 class Tied:
-    """A model that is its table: states are vectors of items, and so are scores."""
+    """A model that is its table, and reads the newest item."""
+
+    causal = True
 
     def __init__(self, items: Any):
-        self.items, self.rows, self.table = items, items.rows, items.table
+        self.items, self.embed, self.rows, self.table, self.score = items, items, items.rows, items.table, items.score
+        self.encode, self.state = (lambda x, history: x), (lambda history: items(history.items[:, -1]))
 
 
 def pair(*, bias: bool = True) -> tuple[Tied, Tied]:
@@ -93,6 +95,11 @@ def mine() -> slice:
 
 def drawn(*shape: int) -> Tensor:
     return torch.randint(1, V + 1, shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+def nothing_drawn(batch: Any, rng: Any) -> Any:
+    """In the place of a sampler: candidates are given."""
+    raise NotImplementedError
 
 
 def compare(score: Score, candidates: Candidates, own: Candidates, *, bias: bool) -> None:
@@ -134,13 +141,13 @@ def check_rows() -> None:
     negatives, positive = drawn(ROWS, 3), drawn(ROWS)
     candidates = Candidates(positive, negatives, hit=negatives == positive[:, None])
     for bias in (True, False):
-        compare(Score(SimpleNamespace(), BCE()), candidates, some(candidates, mine()), bias=bias)
+        compare(Score(nothing_drawn, BCE()), candidates, some(candidates, mine()), bias=bias)
 
 
 def check_shared() -> None:
     """Negatives that all rows share."""
     candidates = Candidates(drawn(ROWS), drawn(1, 6))
-    compare(Score(SimpleNamespace(), CrossEntropy()), candidates, some(candidates, mine()), bias=True)
+    compare(Score(nothing_drawn, CrossEntropy()), candidates, some(candidates, mine()), bias=True)
 
 
 def check_catalogue() -> None:
