@@ -21,6 +21,7 @@ from recpref.types import MultiRound
 Shards = dict[str, ItemShards]  # by the names of their tables in the module
 Change = Callable[[Tensor, ItemShards], Tensor]
 PARTS = ("weight", "bias")
+PARAMETERS, STATE = "params", "state"  # torch's names
 
 
 def divided(module: nn.Module, model: Any) -> Shards:
@@ -79,11 +80,9 @@ def own(checkpoint: dict[str, Any], shards: Shards) -> None:
 
 def _changed(checkpoint: dict[str, Any], change: Callable[[dict[str, Tensor]], dict[str, Tensor]]) -> None:
     """Changes the weights of now, and the best ones that a callback keeps."""
-    checkpoint["state_dict"] = change(checkpoint["state_dict"])
-    kept = checkpoint["callbacks"]
-    checkpoint["callbacks"] = {
-        name: {**state, "weights": change(state["weights"])} if "weights" in state else state for name, state in kept.items()
-    }
+    now, kept = (checkpoint[name] for name in ("state_dict", "callbacks"))
+    best = {name: {key: change(value) if key == "weights" else value for key, value in state.items()} for name, state in kept.items()}
+    checkpoint.update(state_dict=change(now), callbacks=best)
 
 
 def _cut(value: Tensor, rows: ItemShards) -> Tensor:
@@ -93,15 +92,15 @@ def _cut(value: Tensor, rows: ItemShards) -> Tensor:
 def saved_whole(optimizer: torch.optim.Optimizer, shards: Shards) -> None:
     """From now on the state of the optimiser is saved and read as that of whole tables. All processes have to ask for it."""
     owners = {id(parameter): rows for rows in shards.values() for parameter in rows.parameters()}
-    numbered = enumerate(parameter for group in optimizer.param_groups for parameter in group["params"])
-    found = {number: owners[id(parameter)] for number, parameter in numbered if id(parameter) in owners}
+    listed = [parameter for group in optimizer.param_groups for parameter in group[PARAMETERS]]
+    found = {number: owners[id(parameter)] for number, parameter in enumerate(listed) if id(parameter) in owners}
 
     def changed(state: dict[str, Any], change: Change) -> dict[str, Any]:
         def of_one(number: int, moments: dict[str, Tensor]) -> dict[str, Tensor]:
             rows = found.get(number)
             return moments if rows is None else {key: change(value, rows) if value.ndim else value for key, value in moments.items()}
 
-        return {**state, "state": {number: of_one(number, moments) for number, moments in state["state"].items()}}
+        return {**state, STATE: {number: of_one(number, moments) for number, moments in state[STATE].items()}}
 
     optimizer.register_state_dict_post_hook(lambda _, state: changed(state, lambda value, _: at_first(value)))
     optimizer.register_load_state_dict_pre_hook(lambda _, state: changed(state, _cut))
