@@ -170,7 +170,7 @@ def model_of(plan: Plan, facts: dict[str, Any]) -> Any:
     from recpref.layers.item_table import with_tables  # torch takes seconds to import
 
     def made(old: Any) -> Any:
-        shape = {"n_items": old.num_embeddings - 1, "d_model": old.embedding_dim, "bias": old.bias is not None}
+        shape = {"n_items": old.num_embeddings - 1, "d_model": old.embedding_dim, "bias": old.bias is not None, "whole": old}
         table = build(find("table", part.name), part.options, shape)
         if "train" in facts and hasattr(table, "describe"):  # a run that is loaded brings what was described
             table.describe(facts["train"].items.ids, facts["train"].items.features)

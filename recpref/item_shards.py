@@ -4,8 +4,8 @@ Source: Shoeybi et al., "Megatron-LM" (2019), section 3: lookups are masked and 
 travel. A shard's scores are never held at once (``losses/cross_entropy.py``), and its gradients stay where it is.
 
 All processes of a group call the same functions on the same rows. Where each has rows of its own, as encoders that share the data do,
-``everybodys`` makes them the same rows and ``own`` takes back what belongs here; gradients take the opposite way (an example:
-``docs/scaling.md``). No model of ours is built on it yet: they keep a whole table in each process.
+``everybodys`` makes them the same rows and ``own`` takes back what belongs here; gradients take the opposite way. That is what
+``table=sharded`` does (``tables/sharded.py``).
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from recpref.losses.cross_entropy import rows_at_once, sweep
+from recpref.retrieval.topk import HELD, best, in_order, known
 from recpref.types import PAD, Ranking
 
 
@@ -60,48 +61,66 @@ class ItemShards(nn.Module):
         """The vectors of the items, wherever they are."""
         return self._looked_up(items, self.weight)
 
+    def biases(self, items: Int[Tensor, "*B"]) -> Float[Tensor, "*B"]:
+        """The biases of the items, wherever they are, -inf for PAD."""
+        never = self.never.new_zeros(items.shape).masked_fill(items == PAD, -torch.inf)
+        return never if self.bias is None else never + self._looked_up(items, self.bias[:, None])[..., 0]
+
     def _looked_up(self, items: Int[Tensor, "*B"], rows: Tensor) -> Tensor:
         here = (items >= self.first) & (items < self.last)
         found = F.embedding((items - self.first).where(here, 0), rows)
         summed: Tensor = _Sum.apply(found * here.unsqueeze(-1), self.group)
         return summed
 
-    def cross_entropy(self, h_MD: Float[Tensor, "M D"], positive_M: Int[Tensor, " M"]) -> Float[Tensor, " M"]:
-        """``-log softmax(h @ table.T + bias)[positive]`` over the whole catalogue, in the table's precision. Units: nats."""
+    def cross_entropy(
+        self, h_MD: Float[Tensor, "M D"], positive_M: Int[Tensor, " M"], *, temperature: float = 1.0, label_smoothing: float = 0.0
+    ) -> Float[Tensor, " M"]:
+        """``-log softmax((h @ table.T + bias) / temperature)[positive]`` over the whole catalogue, smoothed as by ``CrossEntropy``, in the
+        table's precision. Units: nats."""
+        h_MD = h_MD.to(self.weight.dtype) / temperature
+        bias_S = self.shard_bias() / temperature
         scores = (h_MD * self(positive_M)).sum(1)
         if self.bias is not None:
-            scores = scores + self._looked_up(positive_M, self.bias[:, None])[:, 0]
-        return self.log_partition(h_MD) - scores
-
-    def log_partition(self, h_MD: Float[Tensor, "M D"]) -> Float[Tensor, " M"]:
-        """``(h @ table.T + bias).logsumexp(1)`` over all shards."""
-        h_MD = h_MD.to(self.weight.dtype)
-        result: Tensor = _LogPartition.apply(h_MD, self.weight, self.shard_bias(), rows_at_once(self.weight), self.group)
-        return result
+            scores = scores + self._looked_up(positive_M, self.bias[:, None])[:, 0] / temperature
+        log_partition: Tensor = _LogPartition.apply(h_MD, self.weight, bias_S, rows_at_once(self.weight), self.group)
+        values = log_partition - scores
+        if not label_smoothing:
+            return values
+        items = slice(int(self.first == PAD), None)
+        sums: Tensor = _Sum.apply(torch.cat([self.weight[items].sum(0), bias_S[items].sum()[None]]), self.group)
+        mean = sums / self.n_items  # the mean score is the score of the mean item
+        return values + label_smoothing * (scores - h_MD @ mean[:-1] - mean[-1])
 
     @torch.no_grad()
-    def best(self, h_MD: Float[Tensor, "M D"], k: int) -> Ranking:
-        """The k best items of the whole catalogue: each shard's best, and the best of those. Ties go to smaller items."""
+    def best(
+        self,
+        h_MD: Float[Tensor, "M D"],
+        k: int,
+        *,
+        exclude: Int[Tensor, "M S"] | None = None,
+        place: Int[Tensor, " V1"] | None = None,
+    ) -> Ranking:
+        """The k best items of the whole catalogue but those of ``exclude``: each shard's best, and the best of those. Of equal ones the
+        first by ``place``, or else the smallest. Raises: FloatingPointError for NaN, in all processes."""
+        place = torch.arange(self.n_items + 1) if place is None else place
+        place, rows = place.to(h_MD.device), max(1, HELD // len(self.weight))
+        exclude = h_MD.new_zeros(len(h_MD), 0, dtype=torch.long) if exclude is None else exclude
+        parts = [
+            self._best_here(h_MD[start : start + rows], k, exclude[start : start + rows], place)
+            for start in range(0, max(1, len(h_MD)), rows)
+        ]
+        items, scores = (torch.cat(_from_all(torch.cat(part), self.group), 1) for part in zip(*parts, strict=True))
+        items, scores = (part[:, :k] for part in in_order(Ranking(items, known(scores)), place))
+        return Ranking(items.where(scores > -torch.inf, PAD), scores)
+
+    def _best_here(self, h_MD: Float[Tensor, "M D"], k: int, exclude: Int[Tensor, "M S"], place: Int[Tensor, " V1"]) -> Ranking:
+        """The best items of this shard."""
         with torch.autocast(h_MD.device.type, enabled=False):
             scores = torch.addmm(self.shard_bias(), h_MD.to(self.weight.dtype), self.weight.T)
-        places = scores.argsort(dim=1, descending=True, stable=True)[:, :k]
-        found = Ranking(places + self.first, scores.gather(1, places))
-        items, values = (
-            torch.cat(_from_all(F.pad(part, (0, k - part.shape[1]), value=fill), self.group), 1)
-            for part, fill in zip(found, (PAD, -torch.inf), strict=True)
-        )
-        order = values.argsort(dim=1, descending=True, stable=True)[:, :k]
-        kept = Ranking(items.gather(1, order), values.gather(1, order))
-        return kept._replace(items=kept.items.where(kept.scores > -torch.inf, PAD))
-
-    @torch.no_grad()
-    def whole(self) -> tuple[Float[Tensor, "V1 D"], Float[Tensor, " V1"]]:
-        """The vectors and biases of all shards, on each process: what a run saves."""
-        missing = -(-(self.n_items + 1) // dist.get_world_size(self.group)) - len(self.weight)
-        weights = _from_all(F.pad(self.weight, (0, 0, 0, missing)), self.group)
-        biases = _from_all(F.pad(self.shard_bias(), (0, missing), value=torch.nan), self.group)
-        kept = ~torch.cat(biases).isnan()
-        return torch.cat(weights)[kept], torch.cat(biases)[kept]
+        row, column = ((exclude >= self.first) & (exclude < self.last)).nonzero(as_tuple=True)
+        scores[row, exclude[row, column] - self.first] = -torch.inf
+        found = best(scores, k, place[self.first : self.last])
+        return found._replace(items=found.items + self.first)
 
 
 def everybodys(h_MD: Float[Tensor, "M D"], group: Any = None) -> Float[Tensor, "T D"]:
@@ -110,7 +129,7 @@ def everybodys(h_MD: Float[Tensor, "M D"], group: Any = None) -> Float[Tensor, "
     return rows
 
 
-def own(h_TD: Float[Tensor, "T D"], count: int, group: Any = None) -> Float[Tensor, "M D"]:
+def own(h_TD: Shaped[Tensor, "T *D"], count: int, group: Any = None) -> Shaped[Tensor, "M *D"]:
     """The ``count`` rows of this process among those of all; on the way back everybody gets the gradients of all rows."""
     rows: Tensor = _Own.apply(h_TD, _counts(h_TD[:count], group), group)
     return rows

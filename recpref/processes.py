@@ -153,6 +153,27 @@ def from_first(values: Tensor) -> Tensor:
     return there.to(values.device)
 
 
+def at_first(rows: Tensor) -> Tensor:
+    """The rows of all processes, in the order of their numbers, for the first one and in its processor's memory, however long that takes;
+    the others are given their own. Shapes: [n, ...] -> [N, ...]."""
+    if not connected():
+        return rows
+    import torch
+    import torch.distributed as dist
+
+    counts = gathered(torch.tensor([len(rows)])).tolist()
+    here, room = rows.detach().cpu().contiguous(), _waiting_room(dist.group.WORLD)
+    if rank():
+        dist.send(here, 0, group=room)
+        return here
+    total = here.new_empty(sum(counts), *here.shape[1:])
+    own, *others = total.split(counts)
+    own.copy_(here)
+    for number, part in enumerate(others, 1):
+        dist.recv(part, number, group=room)
+    return total
+
+
 def wait() -> None:
     """Goes on when all processes have come here, however long that takes."""
     if connected():
@@ -184,3 +205,17 @@ def _waiting_room(world_group: Any) -> Any:
     import torch.distributed as dist
 
     return dist.new_group(backend="gloo", timeout=PATIENCE)
+
+
+def room_of_shards() -> Any:
+    """A group in which the rows of tables travel, so that they never wait in one line with the gradients that DDP sends."""
+    import torch.distributed as dist
+
+    return _room_of_shards(dist.group.WORLD)
+
+
+@cache
+def _room_of_shards(world_group: Any) -> Any:
+    import torch.distributed as dist
+
+    return dist.new_group()

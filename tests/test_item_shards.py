@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,6 +15,9 @@ from torch.nn import functional as F
 
 from recpref.item_shards import ItemShards, everybodys, own
 from recpref.losses.cross_entropy import CrossEntropy
+from recpref.processes import at_first
+from recpref.retrieval.topk import TopK
+from recpref.types import History, Query
 
 CHILD = f"""
 import sys
@@ -43,22 +47,22 @@ def close(found: Tensor, expected: Tensor) -> None:
 @pytest.mark.slow
 def test_two_processes_hold_one_table() -> None:
     """What each process asserts stands in the functions of these names."""
-    checks = ["loss", "lookup", "lists", "training", "refusal"]
+    checks = ["loss", "lookup", "lists", "ties", "training", "refusal"]
     assert [printed.split() for printed in together(["-c", CHILD, *checks])] == [checks, checks]
 
 
 def check_loss() -> None:
     """Values and all gradients of the unsharded loss, for rows of equal weight and of different ones; PAD has no part in it."""
-    for n_items in (30, 31):
+    for n_items, smooth in ((30, {}), (31, {}), (30, {"temperature": 0.5, "label_smoothing": 0.2})):
         weight, bias, h, positive = table(n_items, 8)
         for weights in (torch.ones(70), torch.rand(70, generator=torch.Generator().manual_seed(1))):
             whole = [part.clone().requires_grad_() for part in (h, weight, bias)]
             never = torch.zeros(n_items + 1).index_fill(0, torch.tensor(0), -torch.inf)
-            expected = CrossEntropy().fused(whole[0], whole[1], whole[2] + never, positive)
+            expected = CrossEntropy(**smooth).fused(whole[0], whole[1], whole[2] + never, positive)
             (expected * weights).mean().backward()
             shards = ItemShards(n_items, 8, bias=True).load_whole(weight, bias)
             here = h.clone().requires_grad_()
-            values = shards.cross_entropy(here, positive)
+            values = shards.cross_entropy(here, positive, **smooth)
             (values * weights).mean().backward()
             mine = slice(shards.first, shards.last)
             assert len(shards.weight) == (16 if shards.first == 0 or n_items == 31 else 15)
@@ -83,10 +87,11 @@ def check_lookup() -> None:
     (found * factor).sum().backward()
     assert torch.equal(found, weight[items])
     assert torch.equal(shards.weight.grad, whole.grad[shards.first : shards.last])
-    rows, biases = ItemShards(30, 4, bias=True).load_whole(weight, bias).whole()
-    assert torch.equal(rows, weight)
-    assert torch.equal(biases[1:], bias[1:])
-    assert biases[0] == -torch.inf
+    shards = ItemShards(30, 4, bias=True).load_whole(weight, bias)
+    assert torch.equal(shards.biases(items), bias[items].masked_fill(items == 0, -torch.inf))
+    everything = slice(None) if dist.get_rank() == 0 else slice(shards.first, shards.last)
+    assert torch.equal(at_first(shards.weight), weight[everything])
+    assert torch.equal(at_first(shards.bias), bias[everything])
 
 
 def check_lists() -> None:
@@ -98,6 +103,23 @@ def check_lists() -> None:
         found = shards.best(h, k)
         assert torch.equal(found.items[:, :30], expected.indices + 1)
         assert bool((found.items[:, 30:] == 0).all())
+
+
+def check_ties() -> None:
+    """Ten different vectors for 30 items, some of which are excluded: the lists of ``TopK``, whose ties a seed breaks."""
+    weight, bias, h, positive = table(30, 4)
+    weight, bias = weight[torch.arange(31) % 10], bias[torch.arange(31) % 10]
+    shards = ItemShards(30, 4, bias=True).load_whole(weight, bias)
+    exclude = torch.stack([positive, positive.flip(0), torch.zeros_like(positive)], 1)
+    whole = TopK(SimpleNamespace(table=lambda: (weight, bias), state=lambda _: h), seed=3)
+    history = History(positive[:, None], positive)
+    for k in (1, 7, 29, 40):
+        expected = whole.recommend(Query(history, exclude), k)
+        found = shards.best(h, k, exclude=exclude, place=whole.place)
+        assert torch.equal(found.items, expected.items)
+        close(found.scores, expected.scores)
+    with pytest.raises(FloatingPointError, match="NaN"):
+        shards.best(h / 0 * 0, 5)
 
 
 def check_training() -> None:

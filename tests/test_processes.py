@@ -20,6 +20,7 @@ turn = processes.rank()
 rows = torch.arange(6).view(3, 2) if turn else torch.empty(0, 2, dtype=torch.long)
 print(processes.world(), processes.first(), processes.connected(), processes.gathered(rows).tolist())
 print(processes.summed([1.5, float(turn)]), processes.agreed(turn == 1), processes.agreed(False))
+print(processes.at_first(rows).tolist(), processes.at_first(torch.tensor(turn + 0.5)[None]).tolist())
 print(processes.from_first(torch.tensor([turn + 7])).tolist())
 with processes.alone():
     print(processes.world(), processes.first(), processes.gathered(rows).tolist(), processes.agreed(turn == 0))
@@ -59,6 +60,7 @@ def test_alone_every_answer_is_ones_own() -> None:
     rows = torch.arange(3)
     assert not processes.connected()
     assert processes.gathered(rows) is rows
+    assert processes.at_first(rows) is rows
     assert processes.from_first(rows) is rows
     assert processes.summed([1.0, 2.0]) == [1.0, 2.0]
     assert [processes.agreed(True), processes.agreed(False)] == [True, False]
@@ -68,10 +70,10 @@ def test_alone_every_answer_is_ones_own() -> None:
 @pytest.mark.slow
 def test_two_processes_tell_each_other() -> None:
     """Rows of one that has none and one that has three; sums; what any says; what the first has; and waiting for the slower one."""
-    all_rows, shared = "[[0, 1], [2, 3], [4, 5]]", "[3.0, 1.0] True False\n[7]\n"
+    all_rows, shared = "[[0, 1], [2, 3], [4, 5]]", "[3.0, 1.0] True False\n"
     first, second = together(["-c", CHILD])
-    assert first == f"2 True True {all_rows}\n{shared}1 True [] True\nTrue\n"
-    assert second == f"2 False True {all_rows}\n{shared}1 True {all_rows} False\nTrue\n"
+    assert first == f"2 True True {all_rows}\n{shared}{all_rows} [0.5, 1.5]\n[7]\n1 True [] True\nTrue\n"
+    assert second == f"2 False True {all_rows}\n{shared}{all_rows} [1.5]\n[7]\n1 True {all_rows} False\nTrue\n"
 
 
 def test_a_file_that_does_not_come_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

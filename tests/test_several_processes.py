@@ -31,9 +31,15 @@ EXPERIMENTS = {
     "rows": ("model=sasrec", "optimizer.sparse=true", "optimizer.average=0", "loss=sampled_softmax", *IN_BATCH),
     "flips": ("model=sasrec", "objective=nbpo", "objective.warmup_epochs=1", "trainer.max_epochs=3", *IN_BATCH),
     "rounds": ("model=ada_retrieval", "base.d_model=16", "base.max_len=10", "base.dropout=0", "model.n_rounds=2", "model.per_round=5"),
+    "shards": ("model=sasrec", "table=sharded", "optimizer.average=0.9", "trainer.accumulate_grad_batches=2", "refit=true"),
+    "shards_biases": ("model=gru4rec", "table=sharded", "loss.label_smoothing=0.1", "loss.temperature=0.5"),
+    "shards_negatives": ("model=sasrec", "table=sharded", "loss=sampled_softmax", *IN_BATCH),
     "stopped": ("model=sasrec", "optimizer.lr=0.03", "stopping.patience=1", "trainer.max_epochs=30"),
 }
 EXPERIMENTS["rounds"] += ("loader.batch_size=16", "evaluation.ks=[10]", "stopping.k=10", *IN_BATCH, "sampler.exclude_history=false")
+EXPERIMENTS["shards"] += ("trainer.gradient_clip_val=0.3",)  # of every step
+for shards in ("shards_biases", "shards_negatives"):  # Adam moves as far whatever gradients are multiplied with, but for their decay
+    EXPERIMENTS[shards] += ("optimizer.method=adam", "optimizer.weight_decay=0.1", "optimizer.average=0")
 
 
 def options(name: str, csv: Path, out: Path, *more: str) -> list[str]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from recpref import processes, together
 from recpref.composition import compose
 from recpref.plan import FILE
 from recpref.together import by_all_or_one, made_before, refuse_processes, to_continue
+from recpref.types import Candidates
 from recpref.workplace import STATE, place_of
 
 TWO = ("trainer.devices=2", "trainer.accelerator=cpu")
@@ -23,6 +25,37 @@ def test_plans_of_one_and_of_two_processes() -> None:
         refuse_processes(compose(["model=ease", *TWO]))
     with pytest.raises(ValueError, match=r"loader\.batch_size=1 is shared by 2 processes, and each needs a row; raise it"):
         refuse_processes(compose(["model=sasrec", "loader.batch_size=1", *TWO]))
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (
+            ["optimizer.sparse=true", "optimizer.average=0"],
+            "optimizer.sparse=true updates rows of a whole table, which table=sharded is not",
+        ),
+        (["model=ada_retrieval"], "model=ada_retrieval reads all of them around base=sasrec; leave table=sharded out"),
+        (["trainer.precision=16-mixed"], "with trainer.precision=16-mixed each process would skip other steps; say bf16-mixed or 32-true"),
+        (["loss=test_together:Even"], "loss=test_together:Even over the catalogue needs all; say loss=cross_entropy, or a sampler"),
+    ],
+)
+def test_what_a_table_in_shards_cannot_do(said: list[str], why: str) -> None:
+    """Before anything is trained; in one process it is a whole table."""
+    plan = ["model=sasrec", "table=sharded", *said]
+    with pytest.raises(ValueError, match=why):
+        refuse_processes(compose([*plan, *TWO]))
+    if "optimizer" not in said[0]:
+        assert not refuse_processes(compose(plan))
+    sampled = [*plan, "sampler=uniform", *TWO]
+    if "loss" in said[0]:
+        assert refuse_processes(compose(sampled))
+
+
+class Even:
+    """A loss that scores the catalogue, and knows nothing of shards."""
+
+    def __call__(self, logits: torch.Tensor, candidates: Candidates) -> torch.Tensor:
+        return logits.logsumexp(1)
 
 
 @pytest.mark.parametrize(

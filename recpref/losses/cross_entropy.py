@@ -64,6 +64,11 @@ class CrossEntropy:
         mean = h_MD @ table_VD[PAD + 1 :].mean(0) + bias_V[PAD + 1 :].mean()  # the mean score is the score of the mean item
         return values + self.label_smoothing * (scores - mean)
 
+    def over_shards(self, h_MD: Float[Tensor, "M D"], table: Any, positive_M: Int[Tensor, " M"]) -> Float[Tensor, " M"]:
+        """The same over a table whose rows are divided over processes (``tables/sharded.py``). Units: nats."""
+        values: Tensor = table.cross_entropy(h_MD, positive_M, temperature=self.temperature, label_smoothing=self.label_smoothing)
+        return values
+
 
 def rows_at_once(table_VD: Float[Tensor, "V1 D"]) -> int:
     """Of how many rows the scores over this table are held at once, where it is."""

@@ -59,10 +59,19 @@ class Score:
         """The loss of each position, for each of several states."""
         if candidates.negatives is not None:
             return [self.loss(scores, candidates) for scores in scores_of_each(states, Source.of(model), candidates)]
+        table, over_shards = divided_table(model), getattr(self.loss, "over_shards", None)
+        if table is not None and over_shards is not None:
+            return [over_shards(h_MD, table, candidates.positive) for h_MD in states]
         fused = getattr(self.loss, "fused", None)
         if fused is None:
             return [self.loss(model.score(h_MD), candidates) for h_MD in states]
         return [fused(h_MD, *model.table(), candidates.positive) for h_MD in states]
+
+
+def divided_table(model: Scorer) -> Any:
+    """The table of a model, where its rows are divided over processes (``table=sharded``); else None."""
+    table = getattr(model, "items", None)
+    return None if getattr(table, "shards", None) is None else table
 
 
 def weights_by_age(where: Bool[Tensor, "B L"], recency: float) -> Float[Tensor, " M"]:
@@ -87,7 +96,7 @@ def encoded(model: Scorer, history: History, where: Bool[Tensor, "B L"]) -> Floa
 
 class Source(NamedTuple):
     """Where a model's scores come from: the whole table, or some rows of it. A ``whole`` table is made only if it is asked for, and never
-    where ``by_rows``: its gradient would be of all rows.
+    where ``by_rows``: its gradient would be of all rows, or no process has them.
     """
 
     n_rows: int
@@ -103,7 +112,8 @@ class Source(NamedTuple):
     def of(cls, model: Scorer) -> Source:
         """By ``rows(items)`` where a model has it: the vectors and biases of these items, out of its table ``items``."""
         if hasattr(model, "rows") and hasattr(model, "items"):
-            return cls(model.items.num_embeddings, model.table, model.rows, bool(getattr(model.items, "sparse", False)))
+            by_rows = bool(getattr(model.items, "sparse", False)) or divided_table(model) is not None
+            return cls(model.items.num_embeddings, model.table, model.rows, by_rows)
         return cls.table(*model.table())
 
     @classmethod

@@ -27,7 +27,7 @@ class TopK:
     def __init__(self, model: Retriever | Catalogue, *, seed: int = 0):
         self.model, self.needs_time = model, bool(getattr(model, "needs_time", False))
         n_columns = len(model.table()[1]) if isinstance(model, Retriever) else model.n_items + 1
-        self.order = torch.randperm(n_columns, generator=torch.Generator().manual_seed(seed))
+        self.order = shuffled(n_columns, seed)
         self.place = self.order.argsort()
         self.held: Tensor | None = None
 
@@ -78,7 +78,7 @@ class TopK:
 
     def scores(self, query: Query, items: Int[Tensor, "B C"] | None = None) -> Float[Tensor, "B C"]:
         """The scores of ``items``, or of the whole catalogue (C = V + 1); in the first round, where there are several."""
-        scores = _known(self._catalogue(query.history))
+        scores = known(self._catalogue(query.history))
         return scores if items is None else scores.gather(1, items)
 
     def _catalogue(self, history: History) -> Float[Tensor, "B V1"]:
@@ -88,25 +88,42 @@ class TopK:
         return _scored(self.model.state(history), vectors, bias)
 
     def _best(self, scores: Float[Tensor, "B V1"], k: int) -> Ranking:
-        width = min(k, scores.shape[1])
-        values, items = largest(scores, width + 1)
-        _known(values)  # a NaN would be the largest
-        last = values[:, width - 1]
-        # which of several equal scores are among the largest is open: where the last place is tied, sort the whole row
-        tied = (values[:, width:] == last[:, None]).any(1) & (last > -torch.inf)
-        values, items = values[:, :width], items[:, :width]
-        order = self.order.to(scores.device)
-        if bool(tied.any()):
-            shuffled = scores[tied][:, order]
-            places = shuffled.argsort(dim=1, descending=True, stable=True)[:, :width]
-            items[tied] = order[places]
-            values[tied] = shuffled.gather(1, places)
-        first = self.place.to(scores.device)[items].argsort(1)  # then order equal scores by their items' places
-        by_score = first.gather(1, values.gather(1, first).argsort(dim=1, descending=True, stable=True))
-        values, items = values.gather(1, by_score), items.gather(1, by_score)
-        items = items.masked_fill(values == -torch.inf, PAD)
-        fill = (0, k - width)
-        return Ranking(torch.nn.functional.pad(items, fill), torch.nn.functional.pad(values, fill, value=-torch.inf))
+        found = best(scores, k, self.place)
+        known(found.scores)
+        return found
+
+
+def shuffled(n_columns: int, seed: int) -> Int[Tensor, " V1"]:
+    """Columns in the order in which equal ones are listed."""
+    return torch.randperm(n_columns, generator=torch.Generator().manual_seed(seed))
+
+
+def best(scores: Float[Tensor, "B C"], k: int, place: Int[Tensor, " C"]) -> Ranking:
+    """The k best columns of each row, equals by their ``place``; PAD and -inf fill places for which none is left. A NaN comes first."""
+    width = min(k, scores.shape[1])
+    values, items = largest(scores, width + 1)
+    last = values[:, width - 1]
+    # which of several equal scores are among the largest is open: where the last place is tied, sort the whole row
+    tied = (values[:, width:] == last[:, None]).any(1) & (last > -torch.inf)
+    values, items = values[:, :width], items[:, :width]
+    place = place.to(scores.device)
+    if bool(tied.any()):
+        order = place.argsort()
+        reordered = scores[tied][:, order]
+        places = reordered.argsort(dim=1, descending=True, stable=True)[:, :width]
+        items[tied] = order[places]
+        values[tied] = reordered.gather(1, places)
+    found = in_order(Ranking(items, values), place)
+    items, values = found.items.masked_fill(found.scores == -torch.inf, PAD), found.scores
+    fill = (0, k - width)
+    return Ranking(torch.nn.functional.pad(items, fill), torch.nn.functional.pad(values, fill, value=-torch.inf))
+
+
+def in_order(found: Ranking, place: Int[Tensor, " C"]) -> Ranking:
+    """Highest score first, and equal ones by their items' places."""
+    first = place[found.items].argsort(1)
+    by_score = first.gather(1, found.scores.gather(1, first).argsort(dim=1, descending=True, stable=True))
+    return Ranking(found.items.gather(1, by_score), found.scores.gather(1, by_score))
 
 
 def largest(scores: Float[Tensor, "B C"], k: int) -> tuple[Float[Tensor, "B K"], Int[Tensor, "B K"]]:
@@ -129,7 +146,8 @@ def largest(scores: Float[Tensor, "B C"], k: int) -> tuple[Float[Tensor, "B K"],
     return best.values, candidates.gather(1, best.indices)
 
 
-def _known(scores: Float[Tensor, "B C"]) -> Float[Tensor, "B C"]:
+def known(scores: Float[Tensor, "B C"]) -> Float[Tensor, "B C"]:
+    """The same scores. Raises: FloatingPointError for a NaN among them."""
     if bool(scores.isnan().any()):
         raise FloatingPointError("the model returned NaN scores; its training has diverged")
     return scores

@@ -9,13 +9,14 @@ decay regularization" (ICLR 2019), algorithm 2; the rows as in torch's ``SparseA
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from recpref.layers.item_table import readers
+from recpref.processes import summed
 
 MOMENTS = ("exp_avg", "exp_avg_sq")  # torch's names: the state is that of its Adam
 
@@ -83,19 +84,24 @@ def tables_of(module: nn.Module) -> list[nn.Embedding]:
     return [part.items for part in readers(module)]
 
 
-def clip(module: nn.Module, most: float, algorithm: str | None) -> None:
-    """Clips gradients, of rows or whole: their norm over all of them (``norm``) or each number (``value``)."""
-    tensors = []
+def clip(module: nn.Module, most: float, algorithm: str | None, shards: Collection[nn.Parameter] = ()) -> None:
+    """Clips gradients, of rows or whole: their norm over all of them (``norm``) or each number (``value``). Of ``shards`` each process has
+    others, and they count with those of all."""
+    theirs = {id(parameter) for parameter in shards}
+    tensors, divided = list[Tensor](), list[Tensor]()
     for parameter in module.parameters():
         if parameter.grad is not None and parameter.grad.is_sparse:
             parameter.grad = parameter.grad.coalesce()  # a row that was read twice counts once
             tensors.append(parameter.grad._values())
         elif parameter.grad is not None:
-            tensors.append(parameter.grad)
+            (divided if id(parameter) in theirs else tensors).append(parameter.grad)
     if algorithm == "value":
-        for tensor in tensors:
+        for tensor in (*tensors, *divided):
             tensor.clamp_(-most, most)
-    elif tensors:
-        share = (most / (torch.nn.utils.get_total_norm(tensors) + 1e-6)).clamp(max=1.0)  # as torch's clip_grad_norm_
-        for tensor in tensors:
+    elif tensors or divided:
+        norm = torch.nn.utils.get_total_norm(tensors)
+        if shards:
+            norm = (norm.square() + summed([float(torch.nn.utils.get_total_norm(divided).square())])[0]).sqrt()
+        share = (most / (norm + 1e-6)).clamp(max=1.0)  # as torch's clip_grad_norm_
+        for tensor in (*tensors, *divided):
             tensor.mul_(share)

@@ -18,7 +18,9 @@ from torch import Tensor, nn
 from recpref.data.randomness import seed_of
 from recpref.evaluation.protocol import Evaluation, Question
 from recpref.processes import alone, connect_again, connected, gathered, summed, world
+from recpref.retrieval.over_shards import OverShards
 from recpref.retrieval.topk import TopK
+from recpref.training import shards
 from recpref.training.callbacks import KeepBest
 from recpref.training.datamodule import Data
 from recpref.training.interruption import graceful_interrupt
@@ -51,6 +53,7 @@ class Training(pl.LightningModule):
         else:
             self.__dict__["objective"] = objective
         optimizer.mark(self)
+        self.shards: shards.Shards = {}
         self.counts: list[int] = []  # of the batches whose gradients are being accumulated
         self.losses: list[dict[str, float]] = []
         self.logged: list[str] = []
@@ -59,6 +62,11 @@ class Training(pl.LightningModule):
         self.hits: list[Tensor] = []
         self.relevant: list[Tensor] = []
         self.places: list[Tensor] = []
+
+    def configure_model(self) -> None:
+        """Lightning's place to divide a model: processes know each other, and nothing is on a device yet."""
+        if connected() and not self.shards:
+            self.shards = shards.divided(self, self.model)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         seed = seed_of(self.seed, self.current_epoch, index, self.global_rank)
@@ -79,12 +87,16 @@ class Training(pl.LightningModule):
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Every batch of a step was divided by the count of the first, and Lightning divided all by how many they were to be: now by the
-        count of all, so that accumulated batches are as one."""
+        count of all, so that accumulated batches are as one. Of rows in shards no mean over processes is taken, for which losses were
+        multiplied (``_of_all``)."""
         of_first, of_all = max(1, self.counts[0]), max(1, sum(self.counts))
         factor = self.trainer.accumulate_grad_batches * of_first / of_all
         self.counts = []
+        rows = shards.parameters(self.shards)
         if factor != 1:
             torch._foreach_mul_([p.grad for p in self.parameters() if p.grad is not None], factor)
+        if rows:
+            torch._foreach_mul_([p.grad for p in rows if p.grad is not None], 1 / world())
 
     def optimizer_step(self, *arguments: Any, **named: Any) -> None:
         super().optimizer_step(*arguments, **named)
@@ -94,9 +106,9 @@ class Training(pl.LightningModule):
     def configure_gradient_clipping(
         self, optimizer: torch.optim.Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
-        """Lightning's own, but for gradients of rows, which it cannot clip."""
-        if self.optimizer_of.sparse and gradient_clip_val:
-            clip(self, gradient_clip_val, gradient_clip_algorithm)
+        """Lightning's own, but for gradients of rows and of shards, which it cannot clip."""
+        if (self.optimizer_of.sparse or self.shards) and gradient_clip_val:
+            clip(self, gradient_clip_val, gradient_clip_algorithm, shards.parameters(self.shards))
         else:
             super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
@@ -111,10 +123,10 @@ class Training(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self.hits, self.relevant, self.places = [], [], []
-        self.topk = TopK(self.learned, seed=self.seed)
+        self.topk = OverShards(self.learned, seed=self.seed) if self.shards else TopK(self.learned, seed=self.seed)
 
     def validation_step(self, asked: Question, index: int) -> None:
-        if len(asked.targets):
+        if len(asked.targets) or self.shards:
             ranking = self.topk.recommend(asked.query, max(self.evaluation.ks))
             self.hits.append(self.evaluation.hits(ranking, asked.targets))
         else:  # it is other processes' turn
@@ -137,10 +149,12 @@ class Training(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint.update(losses=self.losses, validations=self.validations, seconds=self.before + time.perf_counter() - self.began)
+        shards.whole(checkpoint, self.shards)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.losses, self.validations = checkpoint["losses"], checkpoint["validations"]
         self.before = checkpoint.get("seconds", 0.0)
+        shards.own(checkpoint, self.shards)
 
     def configure_optimizers(self) -> Any:
         steps = self.trainer.estimated_stepping_batches
@@ -150,6 +164,7 @@ class Training(pl.LightningModule):
             steps = steps if self.trainer.max_steps < 0 else min(steps, self.trainer.max_steps)
         trained = nn.ModuleList([self.model, *([self.objective] if isinstance(self.objective, nn.Module) else [])])
         optimizer, schedule = self.optimizer_of(trained, steps, fused="mixed" not in str(self.trainer.precision))
+        shards.saved_whole(optimizer, self.shards)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
@@ -224,6 +239,7 @@ def train(
     if best is not None and best.weights:
         module.load_state_dict(best.weights)
     module.model.load_state_dict(module.learned.state_dict())
+    shards.unite(module.model)
     early = trainer.early_stopping_callback
     ran_out = not interrupted.is_set() and not (early and early.stopped_epoch)
     return Course(

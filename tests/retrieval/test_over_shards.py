@@ -1,0 +1,54 @@
+"""Lists over a table in shards: those of a whole table, whoever has users to ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+from several import together
+
+from recpref.models.sasrec import SASRec
+from recpref.retrieval.over_shards import OverShards
+from recpref.retrieval.topk import TopK
+from recpref.tables.sharded import Sharded
+from recpref.types import History, Query
+
+CHILD = f"""
+import sys
+sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).parents[1])!r}]
+import conftest, torch.distributed as dist, test_over_shards
+dist.init_process_group("gloo")
+test_over_shards.check_lists()
+print("right")
+dist.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_find_what_one_finds() -> None:
+    assert together(["-c", CHILD]) == ["right\n"] * 2
+
+
+def check_lists() -> None:
+    """Each process asks for its own users, who exclude more or fewer items, or nothing; then the second one for nobody."""
+    torch.manual_seed(0)
+    model = SASRec(30, d_model=8).eval()
+    whole, turn = TopK(model, seed=2), dist.get_rank()
+    items = torch.randint(1, 31, (5, 6), generator=torch.Generator().manual_seed(turn))
+    mine = Query(History(items[: 5 - turn], torch.arange(5 - turn)), exclude=items[: 5 - turn, turn:])
+    nobody = Query(History(items[:0], torch.arange(0)))
+    asked = [mine, mine._replace(exclude=None), nobody if turn else mine]
+    expected = [whole.recommend(query, 10) for query in asked[: 3 - turn]]
+    model.items = Sharded(model.items)
+    model.items.divide()
+    sharded = OverShards(model, seed=2)
+    found = [sharded.recommend(query, 10) for query in asked]
+    for ours, theirs in zip(found, expected, strict=not turn):
+        assert torch.equal(ours.items, theirs.items)
+        torch.testing.assert_close(ours.scores, theirs.scores)
+    assert found[-1].items.shape == (0 if turn else 5, 10)
+    torch.nn.init.constant_(model.items.shards.weight, torch.nan if turn else 0.0)
+    with pytest.raises(FloatingPointError, match="NaN"):  # in both processes
+        sharded.recommend(mine, 10)
