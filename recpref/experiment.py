@@ -85,7 +85,7 @@ def run_of(plan: Plan, data: Interactions, *, resume: str | Path | None = None) 
     resume = resume or to_continue(path)
     if not made_before(path):
         by_all_or_one(lambda: _made(plan, data, resume), path, several=several)
-    return Run.load(resume or path, trust=plan.architectures)
+    return Run.load(resume or path, trust=tuple(components.foreign(plan).values()))
 
 
 def _made(plan: Plan, data: Interactions, resume: str | Path | None) -> None:

@@ -66,16 +66,17 @@ class Run:
 
     @classmethod
     def load(cls, path: str | Path, *, trust: str | tuple[str, ...] | None = None) -> Run:
-        """Reads a run's folder. A model or base that is not ours (``their.package:Thing``) is imported only if ``trust`` names it.
+        """Reads a run's folder. A model, base or table that is not ours (``their.package:Thing``) is imported only if ``trust`` names it.
 
         Raises: FileNotFoundError where there is no run; ValueError where it is incomplete, of another format, or not trusted.
         """
         path = Path(path)
         written = complete(path)
         trusted = (trust,) if isinstance(trust, str) else trust or ()
-        for name in written.plan.architectures:
-            if ":" in name and name not in trusted:
-                raise ValueError(f"{path} was made by {name}, which is not part of recpref; if you trust that code, say trust={name!r}")
+        theirs = [name for kind, name in components.foreign(written.plan).items() if kind in components.BUILT]
+        if strange := [name for name in theirs if name not in trusted]:
+            said, made = theirs[0] if len(theirs) == 1 else tuple(theirs), " and ".join(strange)
+            raise ValueError(f"{path} was made by {made}, which is not part of recpref; if you trust that code, say trust={said!r}")
         with torch.random.fork_rng():  # initial weights that are replaced at once cost the caller no random numbers
             model = components.model_of(written.plan, written.facts._asdict())
         try:

@@ -71,7 +71,7 @@ def _fit_and_print(overrides: list[str]) -> None:
     run = run_of(plan, data, resume=resume)
     runs = [run]
     if run.experiment.start != "none":
-        runs.append(Run.load(run.experiment.start, trust=run.experiment.architectures))
+        runs.append(Run.load(run.experiment.start, trust=tuple(components.foreign(run.experiment).values())))
     if plan.model.name != "popular" and first():
         with processes.alone():
             runs += _baseline(plan, data)
@@ -151,7 +151,8 @@ def _print_course(run: Run) -> None:
         if how.interrupted:
             print("interrupted: this is the best model until then, not a finished run")
             if state_of(run.path) is not None:
-                print(f"to go on with it: python -m recpref.train resume={run.path}")
+                theirs = [f" {key}={name}" for key, name in components.foreign(run.experiment).items()]
+                print(f"to go on with it: python -m recpref.train resume={run.path}{''.join(theirs)}")
             else:
                 print("no state of it had been saved yet (see stopping.save_seconds): to train it, say the same command again")
     for note in run.audit["notes"]:

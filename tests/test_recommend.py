@@ -362,5 +362,6 @@ def test_a_model_from_elsewhere_can_be_trusted(run_recommend: Recommend, tmp_pat
     cycle().to_csv(tmp_path / "clicks.csv", index=False)
     columns = ["data.user=who", "data.item=what", "data.time=when"]
     run = recpref.fit("model=their_popular:Thing", f"data={tmp_path}/clicks.csv", *columns, f"out={tmp_path}/runs")
-    run_recommend(f"run={run.path}", f"out={tmp_path}/recs.csv", "trust=their_popular:Thing", "k=1")
-    assert len(pd.read_csv(tmp_path / "recs.csv")) == 24
+    for trust in ("their_popular:Thing", "mine:Other,their_popular:Thing"):
+        run_recommend(f"run={run.path}", f"out={tmp_path}/recs.csv", f"trust={trust}", "k=1")
+        assert len(pd.read_csv(tmp_path / "recs.csv")) == 24

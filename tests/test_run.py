@@ -421,6 +421,29 @@ def test_a_file_cannot_name_code_to_import(copy: Path, monkeypatch: pytest.Monke
         Run.load(copy, trust=trust)
 
 
+@pytest.mark.parametrize(
+    ("parts", "trust", "says"),
+    [
+        ({"table": {"name": "evil:Table"}}, "evil:Thing", "made by evil:Table, which is not part of recpref; .*say trust='evil:Table'"),
+        (
+            {"model": {"name": "evil:Thing"}, "table": {"name": "evil:Table"}},
+            ("evil:Thing",),
+            r"made by evil:Table, .*say trust=\('evil:Thing', 'evil:Table'\)",
+        ),
+    ],
+)
+def test_nor_a_table_of_items(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, parts: dict[str, dict[str, str]], trust: str | tuple[str, ...], says: str
+) -> None:
+    """What stands in the place of the model's items is imported no sooner than the model."""
+    (copy / "evil.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(copy)
+    content = yaml.safe_load((copy / "experiment.yaml").read_text())
+    (copy / "experiment.yaml").write_text(yaml.safe_dump(content | parts))
+    with pytest.raises(ValueError, match=says):
+        Run.load(copy, trust=trust)
+
+
 def test_the_environment_of_a_run(counted: Run) -> None:
     """JSON with the versions, the commit and the machine."""
     found = json.loads((counted.path / "environment.json").read_text())
