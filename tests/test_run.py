@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -294,6 +294,14 @@ def test_k_below_one_is_refused(counted: Run, k: int) -> None:
 def test_half_a_place_is_refused(counted: Run) -> None:
     with pytest.raises(ValueError, match=r"k=2\.5 must be a whole number of at least 1"):
         counted.recommend(cycle(), k=2.5)
+
+
+@pytest.mark.parametrize("container", [set, np.array, pyarrow.array, lambda ids: pyarrow.chunked_array([ids])])
+def test_items_may_be_of_any_container(counted: Run, container: Callable[[list[str]], object]) -> None:
+    expected = counted.recommend(cycle(), items=["i01", "i02"])
+    pd.testing.assert_frame_equal(counted.recommend(cycle(), items=container(["i01", "i02"])), expected)
+    with pytest.raises(ValueError, match="exclude_items are ids in one row, and a table of them was passed"):
+        counted.recommend(cycle(), exclude_items=np.array([["i01"], ["i02"]]))
 
 
 @pytest.mark.usefixtures("without_warnings")

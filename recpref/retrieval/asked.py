@@ -1,0 +1,23 @@
+"""What a caller asks for, refused in a line where it is none: ids in one row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+def ids_of(ids: Any, what: str) -> np.ndarray:
+    """One id or several of any container (a set, a frame's column, an Arrow array) in one row.
+
+    Raises: ValueError for a table of ids.
+    """
+    if isinstance(ids, pd.DataFrame):
+        raise ValueError(f"{what} are ids, and a frame was passed; pass its column; run.rerank takes candidates of each user")
+    if not hasattr(ids, "__array__"):
+        ids = pd.Series(list(ids) if pd.api.types.is_list_like(ids) else [ids])  # numpy would make texts of what is mixed
+    found = np.atleast_1d(np.asarray(ids))
+    if found.ndim > 1 or (found.dtype == object and any(map(pd.api.types.is_list_like, found))):
+        raise ValueError(f"{what} are ids in one row, and a table of them was passed, or lists of lists")
+    return found
