@@ -26,6 +26,7 @@ from recpref.label_noise.posterior import Posterior
 from recpref.lacking import tell_of_low_ratings, tell_of_no_times
 from recpref.plan import Plan
 from recpref.retrieval.approximate import Approximate
+from recpref.retrieval.asked import refuse_no_count
 from recpref.retrieval.restricted import Restriction
 from recpref.retrieval.similar import similar
 from recpref.retrieval.topk import TopK
@@ -278,9 +279,7 @@ class Run:
 
 
 def _refuse(k: int, batch_size: int, search: str, *, restricted: bool) -> None:
-    for name, value in (("k", k), ("batch_size", batch_size)):
-        if value != int(value) or value < 1:
-            raise ValueError(f"{name}={value} must be a whole number of at least 1")
+    refuse_no_count(k=k, batch_size=batch_size)
     if search != "exact" and restricted:
         raise ValueError(f"items and exclude_items restrict an exact search, and search={search!r} looks in an index of all; leave one out")
 

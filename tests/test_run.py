@@ -291,9 +291,12 @@ def test_k_below_one_is_refused(counted: Run, k: int) -> None:
 
 
 @pytest.mark.usefixtures("unchecked")
-def test_half_a_place_is_refused(counted: Run) -> None:
-    with pytest.raises(ValueError, match=r"k=2\.5 must be a whole number of at least 1"):
-        counted.recommend(cycle(), k=2.5)
+@pytest.mark.parametrize("k", [2.5, 3.0, None, float("inf")])
+def test_what_is_no_number_of_places_is_refused(counted: Run, k: object) -> None:
+    asked = [lambda: counted.recommend(cycle(), k=k), lambda: counted.similar("i01", k=k)]
+    for answer in asked if k is None else [*asked, lambda: counted.rerank(cycle(), cycle(), k)]:
+        with pytest.raises(ValueError, match=f"k={k} must be a whole number of at least 1"):
+            answer()
 
 
 @pytest.mark.parametrize("container", [set, np.array, pyarrow.array, lambda ids: pyarrow.chunked_array([ids])])

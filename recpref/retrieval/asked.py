@@ -1,7 +1,8 @@
-"""What a caller asks for, refused in a line where it is none: ids in one row."""
+"""What a caller asks for, refused in a line where it is none: ids in one row, whole numbers."""
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -21,3 +22,10 @@ def ids_of(ids: Any, what: str) -> np.ndarray:
     if found.ndim > 1 or (found.dtype == object and any(map(pd.api.types.is_list_like, found))):
         raise ValueError(f"{what} are ids in one row, and a table of them was passed, or lists of lists")
     return found
+
+
+def refuse_no_count(**said: Any) -> None:
+    """Raises: ValueError for what is no whole number of at least 1."""
+    for name, value in said.items():
+        if not isinstance(value, Integral) or int(value) < 1:
+            raise ValueError(f"{name}={value} must be a whole number of at least 1")

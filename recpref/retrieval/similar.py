@@ -12,7 +12,7 @@ from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from recpref.data.vocabulary import Vocabulary
-from recpref.retrieval.asked import ids_of
+from recpref.retrieval.asked import ids_of, refuse_no_count
 from recpref.types import Catalogue, History, Retriever
 
 BATCH = 256
@@ -35,8 +35,7 @@ def similar(
     scores are in the order of item ids. Fewer than k rows where there are no more items.
     Raises: ValueError for k < 1, a table of ids, an unknown id, an item without a usable vector, or a model to which all items are alike.
     """
-    if k < 1:
-        raise ValueError(f"k={k} must be at least 1")
+    refuse_no_count(k=k)
     scored, usable = _cosine(model) if isinstance(model, Retriever) else _weight(model)
     numbers = _numbers(items, ids_of(ids, "items"), usable.numpy(), known)
     usable &= torch.ones_like(usable) if known is None else torch.from_numpy(known)

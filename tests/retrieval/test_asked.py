@@ -1,4 +1,4 @@
-"""What a caller asks for: ids of every container in one row."""
+"""What a caller asks for: ids of every container in one row, counts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from recpref.retrieval.asked import ids_of
+from recpref.retrieval.asked import ids_of, refuse_no_count
 
 TEXTS = ["b", "a", "b"]
 NUMBERS = [3, 1, 3]
@@ -46,3 +46,9 @@ def test_what_is_mixed_stays_mixed() -> None:
 def test_a_table_is_refused(table: Any) -> None:
     with pytest.raises(ValueError, match="items are ids in one row, and a table of them was passed"):
         ids_of(table, "items")
+
+
+@pytest.mark.parametrize("value", [0, -1, 2.5, 3.0, None, float("inf"), float("nan"), "3"])
+def test_what_is_no_count(value: Any) -> None:
+    with pytest.raises(ValueError, match=f"k={value} must be a whole number of at least 1"):
+        refuse_no_count(batch_size=np.int64(5), k=value)
