@@ -26,7 +26,7 @@ from recpref.label_noise.posterior import Posterior
 from recpref.lacking import tell_of_low_ratings, tell_of_no_times
 from recpref.plan import Plan
 from recpref.retrieval.approximate import Approximate
-from recpref.retrieval.asked import refuse_no_count
+from recpref.retrieval.asked import refuse_no_count, refuse_no_truth
 from recpref.retrieval.restricted import Restriction
 from recpref.retrieval.similar import similar
 from recpref.retrieval.topk import TopK
@@ -189,7 +189,7 @@ class Run:
         between models nor, where one answers in rounds, between its rounds.
         Raises: ValueError for k < 1, as ``histories``, ``Restriction.of`` and ``Approximate``.
         """
-        _refuse(k, batch_size, search, restricted=items is not None or exclude_items is not None)
+        _refuse(k, batch_size, search, filter_seen, restricted=items is not None or exclude_items is not None)
         restricted = Restriction.of(self.items, items, exclude_items)
         known = self._known(histories if isinstance(histories, Interactions) else self.histories(histories))
         exact = TopK(self.model, seed=self.experiment.seed)
@@ -216,7 +216,7 @@ class Run:
 
         Returns: as ``recommend``. Raises: as ``recommend``; ValueError where the ids of users are of different kinds.
         """
-        _refuse(1 if k is None else k, batch_size, "exact", restricted=True)
+        _refuse(1 if k is None else k, batch_size, "exact", filter_seen, restricted=True)
         known = self._known(histories if isinstance(histories, Interactions) else self.histories(histories))
         if not isinstance(candidates, Interactions):
             candidates = self.histories(candidates, time="none", name="the frame of candidates")
@@ -278,8 +278,9 @@ class Run:
         return replace(kept, item=number[~unknown], extra=None, items=self.items)
 
 
-def _refuse(k: int, batch_size: int, search: str, *, restricted: bool) -> None:
+def _refuse(k: int, batch_size: int, search: str, filter_seen: bool | None, *, restricted: bool) -> None:
     refuse_no_count(k=k, batch_size=batch_size)
+    refuse_no_truth(filter_seen=filter_seen)
     if search != "exact" and restricted:
         raise ValueError(f"items and exclude_items restrict an exact search, and search={search!r} looks in an index of all; leave one out")
 

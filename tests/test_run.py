@@ -299,6 +299,14 @@ def test_what_is_no_number_of_places_is_refused(counted: Run, k: object) -> None
             answer()
 
 
+@pytest.mark.usefixtures("unchecked")
+def test_a_text_is_no_truth(counted: Run) -> None:
+    """It would count as true."""
+    for answer in (counted.recommend, lambda frame, **said: counted.rerank(frame, frame, **said)):
+        with pytest.raises(ValueError, match="filter_seen='false' must be True or False, or None"):
+            answer(cycle(), filter_seen="false")
+
+
 @pytest.mark.parametrize("container", [set, np.array, pyarrow.array, lambda ids: pyarrow.chunked_array([ids])])
 def test_items_may_be_of_any_container(counted: Run, container: Callable[[list[str]], object]) -> None:
     expected = counted.recommend(cycle(), items=["i01", "i02"])

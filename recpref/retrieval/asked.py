@@ -1,4 +1,4 @@
-"""What a caller asks for, refused in a line where it is none: ids in one row, whole numbers."""
+"""What a caller asks for, refused in a line where it is none: ids in one row, whole numbers, yes or no."""
 
 from __future__ import annotations
 
@@ -29,3 +29,10 @@ def refuse_no_count(**said: Any) -> None:
     for name, value in said.items():
         if not isinstance(value, Integral) or int(value) < 1:
             raise ValueError(f"{name}={value} must be a whole number of at least 1")
+
+
+def refuse_no_truth(**said: Any) -> None:
+    """Raises: ValueError for what is neither true nor false, nor left open by None: a text would count as true, ``"false"``, too."""
+    for name, value in said.items():
+        if value is not None and not isinstance(value, bool | np.bool_):
+            raise ValueError(f"{name}={value!r} must be True or False, or None for what is usual")

@@ -1,4 +1,4 @@
-"""What a caller asks for: ids of every container in one row, counts."""
+"""What a caller asks for: ids of every container in one row, counts, yes or no."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from recpref.retrieval.asked import ids_of, refuse_no_count
+from recpref.retrieval.asked import ids_of, refuse_no_count, refuse_no_truth
 
 TEXTS = ["b", "a", "b"]
 NUMBERS = [3, 1, 3]
@@ -52,3 +52,10 @@ def test_a_table_is_refused(table: Any) -> None:
 def test_what_is_no_count(value: Any) -> None:
     with pytest.raises(ValueError, match=f"k={value} must be a whole number of at least 1"):
         refuse_no_count(batch_size=np.int64(5), k=value)
+
+
+@pytest.mark.parametrize("value", ["false", "", 0, 1, 1.0])
+def test_what_is_neither_true_nor_false(value: Any) -> None:
+    with pytest.raises(ValueError, match=f"filter_seen={value!r} must be True or False, or None"):
+        refuse_no_truth(filter_seen=value)
+    refuse_no_truth(one=True, two=False, three=None, four=np.bool_(False))
