@@ -138,7 +138,8 @@ def _refuse_input(out: Path, names: list[str | None]) -> None:
 
 def _histories(run: Any, data: str | None, said: dict[str, str]) -> Any:
     from recpref.read_alike import read_alike, rules
-    from recpref.source import opened_again
+    from recpref.saving import complete
+    from recpref.source import identity, opened_again
 
     if data is not None:
         found = read_alike(data, run, said)
@@ -147,7 +148,10 @@ def _histories(run: Any, data: str | None, said: dict[str, str]) -> Any:
         return found
     if run.experiment.data.frame:
         raise ValueError(f"{run.path} was trained on a frame that is not kept with it; say data=histories.csv")
-    return opened_again(run.experiment.data)
+    own = opened_again(run.experiment.data)
+    if identity(run.experiment, own) != complete(run.path).data_digest:
+        print(f"beware: the data is not what {run.path} was trained on; users are served from what is there now, {own!r}")
+    return own
 
 
 if __name__ == "__main__":
