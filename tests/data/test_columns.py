@@ -280,3 +280,12 @@ def test_negative_and_unicode_ids_survive() -> None:
     data = of(pd.DataFrame({"u": [-5, 3], "i": ["żółw", "été"], "t": [1, 2]}))
     assert data.users.ids.tolist() == [-5, 3]
     assert sorted(data.items.originals(data.item).tolist()) == sorted(["żółw", "été"])
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"), [(("u", "u", "t"), "'u' is named as user and as item"), (("u", "i", "i"), "'i' is named as item and as time")]
+)
+def test_one_column_in_two_places_is_refused(columns: tuple[str, str, str], said: str) -> None:
+    frame = pd.DataFrame({"u": [1, 2], "i": [3, 4], "t": [5, 6]})
+    with pytest.raises(ValueError, match=f"^frame: the column {said}; say a column of its own for each"):
+        Interactions.from_dataframe(frame, user=columns[0], item=columns[1], time=columns[2])
