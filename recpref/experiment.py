@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -164,7 +165,7 @@ def _trained_before(plan: Plan, data: Interactions) -> None:
     if not finished(path) and (processes.restarted() or not (path / STATE).is_file()):
         run_of(plan, data)
     if not finished(path):
-        raise ValueError(f"the first stage was interrupted; continue it with resume={path}, and say this again")
+        raise ValueError(f"the first stage was interrupted; continue it with {shlex.quote(f'resume={path}')}, and say this again")
 
 
 def located(plan: Plan, data: Interactions) -> tuple[Plan, Path]:
