@@ -30,8 +30,8 @@ def interactions_of(
     """
     table = arrow_table(df)
     refuse_shared(columns, name)
-    for column in filter(None, columns):
-        if column not in table.column_names:
+    for column in columns:
+        if column is not None and column not in table.column_names:
             raise ValueError(f"{name} has no column {column!r}; it has {', '.join(map(repr, table.column_names)) or 'none'}")
     if not table.num_rows:
         raise ValueError(f"{name} has no rows")
