@@ -32,7 +32,7 @@ _HOMES = {
 
 
 def load(path: str | Path, *, trust: str | tuple[str, ...] | None = None) -> Run:
-    """A saved run. ``trust`` names the model, or model and base, that are not recpref's and may be imported: ``their.package:Thing``.
+    """A saved run. ``trust`` names the model, base and table that are not recpref's and may be imported: ``their.package:Thing``.
 
     Raises: FileNotFoundError where there is no run; ValueError where it is incomplete, of another format, or not trusted.
     """

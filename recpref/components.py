@@ -29,6 +29,7 @@ PACKAGES = {
     "metric": "recpref.metrics",
     "beyond": "recpref.beyond",
 }
+BUILT = ("model", "base", "table")  # what the model of a run is built of
 
 
 def names(kind: str) -> list[str]:
@@ -66,6 +67,13 @@ def _elsewhere(kind: str, name: str) -> Any:
     if not callable(found):
         raise ValueError(f"{kind}={name} is {found!r}, and no class or function")
     return found
+
+
+def foreign(plan: Plan) -> dict[str, str]:
+    """The parts of a plan that are not ours (``their.package:Thing``) as they are said: by kind, and ``evaluation.beyond``."""
+    parts = {kind: part.name for kind in PACKAGES if (part := getattr(plan, kind, None)) is not None and ":" in part.name}
+    beyond = ",".join(map(str, plan.evaluation.get("beyond") or ()))
+    return parts | ({"evaluation.beyond": f"[{beyond}]"} if ":" in beyond else {})
 
 
 def trains_itself(model: Any) -> bool:

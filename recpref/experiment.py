@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -85,7 +86,7 @@ def run_of(plan: Plan, data: Interactions, *, resume: str | Path | None = None) 
     resume = resume or to_continue(path)
     if not made_before(path):
         by_all_or_one(lambda: _made(plan, data, resume), path, several=several)
-    return Run.load(resume or path, trust=plan.architectures)
+    return Run.load(resume or path, trust=tuple(components.foreign(plan).values()))
 
 
 def _made(plan: Plan, data: Interactions, resume: str | Path | None) -> None:
@@ -164,7 +165,7 @@ def _trained_before(plan: Plan, data: Interactions) -> None:
     if not finished(path) and (processes.restarted() or not (path / STATE).is_file()):
         run_of(plan, data)
     if not finished(path):
-        raise ValueError(f"the first stage was interrupted; continue it with resume={path}, and say this again")
+        raise ValueError(f"the first stage was interrupted; continue it with {shlex.quote(f'resume={path}')}, and say this again")
 
 
 def located(plan: Plan, data: Interactions) -> tuple[Plan, Path]:

@@ -11,9 +11,9 @@ from recpref import components
 from recpref.composition import OPTIONAL, fixed_sections, options
 from recpref.data import cards
 from recpref.data.readers import JSON, TEXT
-from recpref.general_options import PLAIN
+from recpref.general_options import PLAIN, general_options
 from recpref.overrides import chosen
-from recpref.recipes import DEFAULTS, KINDS, base_name, wraps
+from recpref.recipes import DEFAULTS, KINDS, base_name, recipe_of, still_meant, wraps
 from recpref.unused_options import TRAINING
 
 USAGE = """python -m recpref.train model=NAME data=NAME [key=value ...]     train, evaluate, save
@@ -47,11 +47,14 @@ def overview(overrides: list[str]) -> None:
     print("\noptions and their defaults (a model's recipe may set others: see --cfg)")
     for key, value in PLAIN.items():
         print(f"  {key}={value}")
-    named = {kind: components.find(kind, name) for kind, name in (DEFAULTS | chosen(overrides)).items() if kind in (*KINDS, *OPTIONAL)}
-    models = {} if "model" in named else {"model": components.find("model", "bert4rec")}
-    model = named.get("model")
+    user = chosen(overrides)
+    model = components.find("model", user["model"]) if "model" in user else None
+    recipe = {} if model is None else still_meant(recipe_of(model, general_options(user)["recipe"], user), user)
+    said = DEFAULTS | recipe | user
+    named = {kind: components.find(kind, name) for kind, name in said.items() if kind in (*KINDS, *OPTIONAL)}
+    models = {} if model is not None else {"model": components.find("model", "bert4rec")}
     if model is not None and wraps(model):
-        named |= {"base": components.find("base", base_name(model, chosen(overrides)))}
+        named |= {"base": components.find("base", base_name(model, user))}
     for section, component in {**models, **named, **fixed_sections()}.items():
         if section not in TRAINING or not components.trains_itself(model):
             _print_options(section, component)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +18,27 @@ def training_curve(
     best_epoch: int,
     metric: str = METRIC,
 ) -> None:
-    """Draws the loss and the validation metric against epochs, and marks the epoch that was kept."""
+    """Draws the loss and the validation metric against epochs, and marks the epoch that was kept. The title is shown as it is written.
+
+    A picture that cannot be drawn is told of by a warning: what was trained is not lost for it.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing from")  # no font has every name
+            _draw(validations, losses, picture, title=f"{title}, kept epoch {best_epoch}", best_epoch=best_epoch, metric=metric)
+    except Exception as error:
+        warnings.warn(f"{picture.name} of {title!r} could not be drawn: {error}", stacklevel=2)
+
+
+def _draw(
+    validations: Sequence[dict[str, float]],
+    losses: Sequence[dict[str, float]],
+    picture: Path,
+    *,
+    title: str,
+    best_epoch: int,
+    metric: str,
+) -> None:
     from matplotlib.figure import Figure  # the object interface: no global state, no display
 
     figure = Figure(figsize=(7, 4))
@@ -30,5 +51,6 @@ def training_curve(
         axis.plot([row["epoch"] for row in rows], [row[column] for row in rows], color=colour, marker="." if axis is right else None)
         axis.set_ylabel(column, color=colour)
     right.axvline(best_epoch, color="tab:green", linestyle=":")
-    left.set(xlabel="epoch", title=f"{title}, kept epoch {best_epoch}")
+    left.set_xlabel("epoch")
+    left.set_title(title, parse_math=False)  # two dollars in a name are no formula
     figure.savefig(picture, dpi=120)

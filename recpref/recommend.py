@@ -10,7 +10,7 @@ columns and options, ``data.min_rating`` and ``data.duplicates`` included (``dat
 ``k`` is not said, seen ones too unless ``filter_seen=true``.
 ``rank=posterior``, for runs of ``objective=nbpo``: by how likely an item that a user did not touch is liked all the same.
 ``search=hnsw`` or ``ivf`` looks in an index of faiss instead of scoring every item, and prints how much of the exact lists it finds.
-``trust=their.package:Thing`` allows the run of a model that is not recpref's to import it.
+``trust=their.package:Thing`` allows the run of a model that is not recpref's to import it; several names with commas between them.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _recommend(asked: Asked, path: Path, out: Path, said: dict[str, str]) -> Non
     from recpref.read_alike import read_ids, read_pairs
     from recpref.run import Run
 
-    run = Run.load(path, trust=asked.trust)
+    run = Run.load(path, trust=tuple((asked.trust or "").split(",")))
     run = run.posterior() if asked.rank == "posterior" else run
     own = run.experiment.data
     _refuse_input(out, [asked.data or (None if own.frame else own.name), asked.items, asked.exclude_items, asked.candidates])
@@ -138,7 +138,8 @@ def _refuse_input(out: Path, names: list[str | None]) -> None:
 
 def _histories(run: Any, data: str | None, said: dict[str, str]) -> Any:
     from recpref.read_alike import read_alike, rules
-    from recpref.source import opened_again
+    from recpref.saving import complete
+    from recpref.source import identity, opened_again
 
     if data is not None:
         found = read_alike(data, run, said)
@@ -147,7 +148,10 @@ def _histories(run: Any, data: str | None, said: dict[str, str]) -> Any:
         return found
     if run.experiment.data.frame:
         raise ValueError(f"{run.path} was trained on a frame that is not kept with it; say data=histories.csv")
-    return opened_again(run.experiment.data)
+    own = opened_again(run.experiment.data)
+    if identity(run.experiment, own) != complete(run.path).data_digest:
+        print(f"beware: the data is not what {run.path} was trained on; users are served from what is there now, {own!r}")
+    return own
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from recpref.components import foreign
 from recpref.composition import OPTIONAL
 from recpref.data.cards import names
 from recpref.data.interactions import Interactions
@@ -19,9 +20,10 @@ from recpref.workplace import plan_of, state_of
 
 def plan_to_continue(path: Path, asked: dict[str, str]) -> Plan:
     """The plan of the interrupted run ``path``. ``asked`` are overrides given beside it, which must not differ; but data may be elsewhere.
+    Parts that are not ours must be among them: nothing is imported because a file says so.
 
-    Raises: ValueError where there is nothing to continue, for an option that it has not, or where one differs; FileNotFoundError where
-    there is no run.
+    Raises: ValueError where there is nothing to continue, for an option that it has not, or where one differs or must be said;
+    FileNotFoundError where there is no run.
     """
     plan = written(path).plan
     if _other_place(asked.get("data"), plan):
@@ -35,6 +37,10 @@ def plan_to_continue(path: Path, asked: dict[str, str]) -> Plan:
             raise ValueError(
                 f"resume={path}: {key} is {there} there, and {value} was asked for; leave it out, or start anew without resume"
             )
+    if theirs := [f"{key}={name}" for key, name in foreign(plan).items() if key not in asked]:
+        raise ValueError(
+            f"resume={path} was made with {' '.join(theirs)}, which is not part of recpref; if you trust that code, say so beside it"
+        )
     return plan
 
 

@@ -26,6 +26,7 @@ from recpref.label_noise.posterior import Posterior
 from recpref.lacking import tell_of_low_ratings, tell_of_no_times
 from recpref.plan import Plan
 from recpref.retrieval.approximate import Approximate
+from recpref.retrieval.asked import refuse_no_count, refuse_no_truth
 from recpref.retrieval.restricted import Restriction
 from recpref.retrieval.similar import similar
 from recpref.retrieval.topk import TopK
@@ -66,16 +67,17 @@ class Run:
 
     @classmethod
     def load(cls, path: str | Path, *, trust: str | tuple[str, ...] | None = None) -> Run:
-        """Reads a run's folder. A model or base that is not ours (``their.package:Thing``) is imported only if ``trust`` names it.
+        """Reads a run's folder. A model, base or table that is not ours (``their.package:Thing``) is imported only if ``trust`` names it.
 
         Raises: FileNotFoundError where there is no run; ValueError where it is incomplete, of another format, or not trusted.
         """
         path = Path(path)
         written = complete(path)
         trusted = (trust,) if isinstance(trust, str) else trust or ()
-        for name in written.plan.architectures:
-            if ":" in name and name not in trusted:
-                raise ValueError(f"{path} was made by {name}, which is not part of recpref; if you trust that code, say trust={name!r}")
+        theirs = [name for kind, name in components.foreign(written.plan).items() if kind in components.BUILT]
+        if strange := [name for name in theirs if name not in trusted]:
+            said, made = theirs[0] if len(theirs) == 1 else tuple(theirs), " and ".join(strange)
+            raise ValueError(f"{path} was made by {made}, which is not part of recpref; if you trust that code, say trust={said!r}")
         with torch.random.fork_rng():  # initial weights that are replaced at once cost the caller no random numbers
             model = components.model_of(written.plan, written.facts._asdict())
         try:
@@ -187,7 +189,7 @@ class Run:
         between models nor, where one answers in rounds, between its rounds.
         Raises: ValueError for k < 1, as ``histories``, ``Restriction.of`` and ``Approximate``.
         """
-        _refuse(k, batch_size, search, restricted=items is not None or exclude_items is not None)
+        _refuse(k, batch_size, search, filter_seen, restricted=items is not None or exclude_items is not None)
         restricted = Restriction.of(self.items, items, exclude_items)
         known = self._known(histories if isinstance(histories, Interactions) else self.histories(histories))
         exact = TopK(self.model, seed=self.experiment.seed)
@@ -214,7 +216,7 @@ class Run:
 
         Returns: as ``recommend``. Raises: as ``recommend``; ValueError where the ids of users are of different kinds.
         """
-        _refuse(1 if k is None else k, batch_size, "exact", restricted=True)
+        _refuse(1 if k is None else k, batch_size, "exact", filter_seen, restricted=True)
         known = self._known(histories if isinstance(histories, Interactions) else self.histories(histories))
         if not isinstance(candidates, Interactions):
             candidates = self.histories(candidates, time="none", name="the frame of candidates")
@@ -276,10 +278,9 @@ class Run:
         return replace(kept, item=number[~unknown], extra=None, items=self.items)
 
 
-def _refuse(k: int, batch_size: int, search: str, *, restricted: bool) -> None:
-    for name, value in (("k", k), ("batch_size", batch_size)):
-        if value != int(value) or value < 1:
-            raise ValueError(f"{name}={value} must be a whole number of at least 1")
+def _refuse(k: int, batch_size: int, search: str, filter_seen: bool | None, *, restricted: bool) -> None:
+    refuse_no_count(k=k, batch_size=batch_size)
+    refuse_no_truth(filter_seen=filter_seen)
     if search != "exact" and restricted:
         raise ValueError(f"items and exclude_items restrict an exact search, and search={search!r} looks in an index of all; leave one out")
 

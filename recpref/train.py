@@ -7,6 +7,7 @@ default; --cfg prints the composed experiment. trainer.strategy=ddp trainer.devi
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import replace
@@ -64,14 +65,15 @@ def _fit_and_print(overrides: list[str]) -> None:
         print(f"beware: {own}")
     path = resume or located(plan, data)[1]
     if resume is None and (path / STATE).is_file():
-        print(f"an interrupted training is in {path}: this one starts anew and replaces it; resume={path} would go on with it")
+        again = shlex.quote(f"resume={path}")
+        print(f"an interrupted training is in {path}: this one starts anew and replaces it; {again} would go on with it")
     elif resume is None and ends(path):
         print(f"a finished run is in {path}: this one trains anew, and replaces it once it is finished")
     print(f"run: {path}", flush=True)
     run = run_of(plan, data, resume=resume)
     runs = [run]
     if run.experiment.start != "none":
-        runs.append(Run.load(run.experiment.start, trust=run.experiment.architectures))
+        runs.append(Run.load(run.experiment.start, trust=tuple(components.foreign(run.experiment).values())))
     if plan.model.name != "popular" and first():
         with processes.alone():
             runs += _baseline(plan, data)
@@ -151,7 +153,8 @@ def _print_course(run: Run) -> None:
         if how.interrupted:
             print("interrupted: this is the best model until then, not a finished run")
             if state_of(run.path) is not None:
-                print(f"to go on with it: python -m recpref.train resume={run.path}")
+                said = [f"{key}={value}" for key, value in {"resume": run.path, **components.foreign(run.experiment)}.items()]
+                print(f"to go on with it: {shlex.join(['python', '-m', 'recpref.train', *said])}")
             else:
                 print("no state of it had been saved yet (see stopping.save_seconds): to train it, say the same command again")
     for note in run.audit["notes"]:

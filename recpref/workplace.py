@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 import shutil
 import tempfile
 import warnings
@@ -105,7 +106,7 @@ def _keep(path: Path, place: Path) -> None:
     """The finished run ``path`` stays; of the interrupted training, what can be continued."""
     said = f"the finished run {path} is kept, and this training of it was interrupted: "
     if (place / STATE).is_file():
-        said += f"resume={path} goes on with it, or remove {place}"
+        said += f"{shlex.quote(f'resume={path}')} goes on with it, or remove {place}"
     else:
         said += "no state of it had been saved (see stopping.save_seconds), so nothing is left of it"
         shutil.rmtree(place)
@@ -138,7 +139,8 @@ def _claim(place: Path, path: Path, resume: bool) -> None:
         if owner is not None and not restarted():  # who restarts us has ended all that was there before
             raise ValueError(f"{path} is being made by process {owner}; wait for it or stop it")
         if (place / STATE).is_file() and not resume:
-            raise ValueError(f"an interrupted training of {path} was found; continue it with resume={path}, or remove {place}")
+            said = shlex.quote(f"resume={path}")
+            raise ValueError(f"an interrupted training of {path} was found; continue it with {said}, or remove {place}")
         if not resume:
             shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True, exist_ok=True)

@@ -359,6 +359,18 @@ def test_a_model_from_elsewhere_trains_and_loads_only_when_trusted(
     assert again.experiment.model == (name, {"width": 6, "max_len": 10})
 
 
+def test_a_table_from_elsewhere_trains_and_loads_only_when_trusted(
+    data: Interactions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who names it in training is given the run; who loads the run names it again."""
+    (tmp_path / "their_table.py").write_text("from recpref.tables.hashed import Hashed\n\nclass Thing(Hashed):\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    run = fit(tmp_path / "runs", data, "table=their_table:Thing")
+    with pytest.raises(ValueError, match=r"made by their_table:Thing, .*not part of recpref; .*trust='their_table:Thing'"):
+        Run.load(run.path)
+    assert Run.load(run.path, trust="their_table:Thing").metrics == run.metrics
+
+
 def test_candidates_that_cannot_be_drawn_are_refused_before_training(
     data: Interactions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

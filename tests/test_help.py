@@ -85,6 +85,13 @@ def test_the_options_of_a_named_model(capsys: pytest.CaptureFixture[str], model:
         assert f"    model.{name}={'null' if option.default is None else option.default}\n" in text
 
 
+def test_the_parts_of_a_models_recipe_are_those_whose_options_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """BERT4Rec learns by cloze, and gBCE was said."""
+    text = shown(capsys, "model=bert4rec", "loss=gbce")
+    assert {"examples (Cloze)", "loss (GBCE)"} <= {line.strip() for line in text.splitlines()}
+    assert "examples (Cloze)" not in shown(capsys, "model=bert4rec", "examples=next_item")
+
+
 def test_options_that_are_listed_can_be_set(capsys: pytest.CaptureFixture[str]) -> None:
     """Every listed line is a legal override: what --help shows is what compose takes."""
     for model, least in (("gru4rec", 60), ("popular", 15)):

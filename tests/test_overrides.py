@@ -45,6 +45,15 @@ def test_nothing_is_interpolated() -> None:
         chosen(["out=${oc.env:HOME}"])
 
 
+@pytest.mark.parametrize("key", ["out", "data", "resume"])
+def test_what_is_not_utf8_is_refused_before_any_work(key: str) -> None:
+    """A file's name of another encoding: what is written of a run could not say it."""
+    path = b"runs/caf\xe9".decode(errors="surrogateescape")  # as Python hands over what stands on the command line
+    with pytest.raises(ValueError, match=rf"'{key}=runs/caf\\udce9' is not UTF-8; rename"):
+        chosen([f"{key}={path}"])
+    assert chosen([f"{key}=runs/caf\xe9"]) == {key: "runs/caf\xe9"}
+
+
 def test_nothing_heavy_is_imported_for_them() -> None:
     """Nor for a suite, until its first run has begun."""
     code = "import sys, recpref.leaderboard.pool, recpref.benchmark; sys.exit('torch' in sys.modules)"

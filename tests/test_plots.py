@@ -40,6 +40,18 @@ def test_other_values_give_another_picture(tmp_path: Path) -> None:
     assert len(pictures) == len(asked)
 
 
+@pytest.mark.parametrize("name", ["$a$b", "$\\frac{$", "\u96fb\u5f71", "a\\b_c^d"])
+def test_a_title_is_shown_as_it_is_written(tmp_path: Path, name: str) -> None:
+    """Two dollars are no formula, and a character that the font lacks is nothing to warn of: warnings are errors here."""
+    training_curve(VALIDATIONS, LOSSES, tmp_path / "curve.png", title=f"sasrec on {name}", best_epoch=8)
+    assert image.imread(tmp_path / "curve.png").std() > 0.01
+
+
+def test_what_cannot_be_drawn_is_told_and_no_error(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="^curve.png of 'x' could not be drawn: .*nowhere"):
+        training_curve(VALIDATIONS, LOSSES, tmp_path / "nowhere" / "curve.png", title="x", best_epoch=8)
+
+
 def test_no_display_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """pyplot, with its global state and its windows, is never imported."""
     monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)

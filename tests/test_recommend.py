@@ -74,6 +74,21 @@ def test_the_home_folder(run_recommend: Recommend, tmp_path: Path, monkeypatch: 
     assert not (tmp_path / "~").exists()
 
 
+def test_data_that_is_not_what_it_was_is_told(run_recommend: Recommend, tmp_path: Path) -> None:
+    """Where the file that was trained on holds other rows now, a line says so; the lists are those of the rows that are there."""
+    cycle().to_csv(tmp_path / "clicks.csv", index=False)
+    columns = ["data.user=who", "data.item=what", "data.time=when"]
+    run = recpref.fit("model=popular", f"data={tmp_path}/clicks.csv", *columns, f"out={tmp_path}/runs")
+    assert "beware" not in run_recommend(f"run={run.path}", f"out={tmp_path}/recs.csv", "k=1")
+    cycle(n_users=5).to_csv(tmp_path / "clicks.csv", index=False)
+    printed = run_recommend(f"run={run.path}", f"out={tmp_path}/recs.csv", "k=1")
+    assert (
+        f"beware: the data is not what {run.path} was trained on; users are served from what is there now, Interactions(clicks: 5"
+        in printed
+    )
+    assert len(pd.read_csv(tmp_path / "recs.csv")) == 5
+
+
 def test_the_default_is_ten(run_recommend: Recommend, run: Run, tmp_path: Path) -> None:
     """Without k, ten rows or what the catalogue has left."""
     run_recommend(f"run={run.path}", f"out={tmp_path}/recs.parquet")
@@ -362,5 +377,6 @@ def test_a_model_from_elsewhere_can_be_trusted(run_recommend: Recommend, tmp_pat
     cycle().to_csv(tmp_path / "clicks.csv", index=False)
     columns = ["data.user=who", "data.item=what", "data.time=when"]
     run = recpref.fit("model=their_popular:Thing", f"data={tmp_path}/clicks.csv", *columns, f"out={tmp_path}/runs")
-    run_recommend(f"run={run.path}", f"out={tmp_path}/recs.csv", "trust=their_popular:Thing", "k=1")
-    assert len(pd.read_csv(tmp_path / "recs.csv")) == 24
+    for trust in ("their_popular:Thing", "mine:Other,their_popular:Thing"):
+        run_recommend(f"run={run.path}", f"out={tmp_path}/recs.csv", f"trust={trust}", "k=1")
+        assert len(pd.read_csv(tmp_path / "recs.csv")) == 24

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import pytest
 
 from recpref.composition import compose
-from recpref.plan import FORMAT, Sizes, Written, write
+from recpref.plan import FORMAT, Part, Sizes, Written, write
 from recpref.resuming import plan_to_continue, written
 from recpref.workplace import STATE, place_of
 
@@ -82,6 +85,21 @@ def test_no_tracker_in_either_spelling_is_the_same(tmp_path, said, again):
     assert plan_to_continue(path, {"logger": again}).logger == []
     with pytest.raises(ValueError, match=r"logger is \[\] there, and csv was asked for"):
         plan_to_continue(path, {"logger": "csv"})
+
+
+@pytest.mark.parametrize(
+    ("key", "change"),
+    [(kind, {kind: Part("evil:Thing", {})}) for kind in ("model", "base", "table", "loss", "sampler", "examples", "objective", "split")]
+    + [("evaluation.beyond", {"evaluation": {"beyond": ["evil:Thing"]}})],
+)
+def test_a_file_cannot_name_code_to_import(cut_short, key, change):
+    """A part from elsewhere is one that the caller names, too."""
+    write(place_of(cut_short), there := written(cut_short)._replace(plan=replace(written(cut_short).plan, **change)))
+    said = "[evil:Thing]" if key == "evaluation.beyond" else "evil:Thing"
+    says = f"was made with {key}={said}, which is not part of recpref; if you trust that code, say so beside it"
+    with pytest.raises(ValueError, match=re.escape(says)):
+        plan_to_continue(cut_short, {})
+    assert plan_to_continue(cut_short, {key: said}) == there.plan
 
 
 def test_another_format_is_refused(cut_short):

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -291,9 +291,28 @@ def test_k_below_one_is_refused(counted: Run, k: int) -> None:
 
 
 @pytest.mark.usefixtures("unchecked")
-def test_half_a_place_is_refused(counted: Run) -> None:
-    with pytest.raises(ValueError, match=r"k=2\.5 must be a whole number of at least 1"):
-        counted.recommend(cycle(), k=2.5)
+@pytest.mark.parametrize("k", [2.5, 3.0, None, float("inf")])
+def test_what_is_no_number_of_places_is_refused(counted: Run, k: object) -> None:
+    asked = [lambda: counted.recommend(cycle(), k=k), lambda: counted.similar("i01", k=k)]
+    for answer in asked if k is None else [*asked, lambda: counted.rerank(cycle(), cycle(), k)]:
+        with pytest.raises(ValueError, match=f"k={k} must be a whole number of at least 1"):
+            answer()
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_text_is_no_truth(counted: Run) -> None:
+    """It would count as true."""
+    for answer in (counted.recommend, lambda frame, **said: counted.rerank(frame, frame, **said)):
+        with pytest.raises(ValueError, match="filter_seen='false' must be True or False, or None"):
+            answer(cycle(), filter_seen="false")
+
+
+@pytest.mark.parametrize("container", [set, np.array, pyarrow.array, lambda ids: pyarrow.chunked_array([ids])])
+def test_items_may_be_of_any_container(counted: Run, container: Callable[[list[str]], object]) -> None:
+    expected = counted.recommend(cycle(), items=["i01", "i02"])
+    pd.testing.assert_frame_equal(counted.recommend(cycle(), items=container(["i01", "i02"])), expected)
+    with pytest.raises(ValueError, match="exclude_items are ids in one row, and a table of them was passed"):
+        counted.recommend(cycle(), exclude_items=np.array([["i01"], ["i02"]]))
 
 
 @pytest.mark.usefixtures("without_warnings")
@@ -418,6 +437,29 @@ def test_a_file_cannot_name_code_to_import(copy: Path, monkeypatch: pytest.Monke
     content["model"] = {"name": "evil:Thing"}
     (copy / "experiment.yaml").write_text(yaml.safe_dump(content))
     with pytest.raises(ValueError, match=r"made by evil:Thing, which is not part of recpref; .*say trust='evil:Thing'"):
+        Run.load(copy, trust=trust)
+
+
+@pytest.mark.parametrize(
+    ("parts", "trust", "says"),
+    [
+        ({"table": {"name": "evil:Table"}}, "evil:Thing", "made by evil:Table, which is not part of recpref; .*say trust='evil:Table'"),
+        (
+            {"model": {"name": "evil:Thing"}, "table": {"name": "evil:Table"}},
+            ("evil:Thing",),
+            r"made by evil:Table, .*say trust=\('evil:Thing', 'evil:Table'\)",
+        ),
+    ],
+)
+def test_nor_a_table_of_items(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, parts: dict[str, dict[str, str]], trust: str | tuple[str, ...], says: str
+) -> None:
+    """What stands in the place of the model's items is imported no sooner than the model."""
+    (copy / "evil.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(copy)
+    content = yaml.safe_load((copy / "experiment.yaml").read_text())
+    (copy / "experiment.yaml").write_text(yaml.safe_dump(content | parts))
+    with pytest.raises(ValueError, match=says):
         Run.load(copy, trust=trust)
 
 

@@ -261,7 +261,7 @@ def test_ctrl_c_stops_after_the_batch_and_keeps_the_best(csv: str, tmp_path: Pat
 
 def test_an_interrupted_training_is_not_replaced_in_silence(run_train: Train, csv: str, tmp_path: Path) -> None:
     """The same command again says what it replaces and how to go on with it; going on by the hidden folder's name works, too."""
-    options = ("model=sasrec", f"data={csv}", *TINY, "stopping.save_seconds=0", "trainer.max_epochs=3", f"out={tmp_path}/runs")
+    options = ("model=sasrec", f"data={csv}", *TINY, "stopping.save_seconds=0", "trainer.max_epochs=3", f"out={tmp_path}/my runs")
 
     def on_train_epoch_end(callback: SaveState, trainer: Any, module: Any) -> None:
         callback.save(trainer)
@@ -272,11 +272,11 @@ def test_an_interrupted_training_is_not_replaced_in_silence(run_train: Train, cs
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(SaveState, "on_train_epoch_end", on_train_epoch_end)
             out, _ = run_train(*options)
-        path = only_run(tmp_path / "runs", "sasrec")
-        assert f"to go on with it: python -m recpref.train resume={path}\n" in out
+        path = only_run(tmp_path / "my runs", "sasrec")
+        assert f"to go on with it: python -m recpref.train 'resume={path}'\n" in out  # safe to paste
         if again:
             out, _ = run_train(*options)
-            assert f"an interrupted training is in {path}: this one starts anew and replaces it; resume={path} would go on with it" in out
+            assert f"an interrupted training is in {path}: this one starts anew and replaces it; 'resume={path}' would go on with it" in out
             assert recpref.load(str(path)).metrics["train/epochs"] == 3
             shutil.rmtree(path)
         else:

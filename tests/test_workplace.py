@@ -56,6 +56,15 @@ def test_an_error_keeps_a_training_state_and_the_next_start_says_so(tmp_path):
         assert (place / STATE).read_text() == "hours of work"
 
 
+def test_what_is_said_to_continue_can_be_pasted(tmp_path):
+    path = tmp_path / "my run"
+    with pytest.raises(RuntimeError), workplace(path) as place:
+        (place / STATE).write_text("hours of work")
+        raise RuntimeError("broken")
+    with pytest.raises(ValueError, match=r"continue it with 'resume=/.*/my run', or remove"), workplace(path):
+        pass
+
+
 def test_two_processes_do_not_share_a_place(tmp_path):
     path = tmp_path / "run"
     place = place_of(path)

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from recpref.data.frames import arrow_table
+from recpref.data.guess import refuse_shared
 from recpref.data.ids import numbered
 from recpref.data.interactions import Columns, Interactions
 from recpref.data.ordering import stable_order
@@ -28,8 +29,9 @@ def interactions_of(
     ``missing_time="drop"`` leaves out rows without a time, which are otherwise refused.
     """
     table = arrow_table(df)
-    for column in filter(None, columns):
-        if column not in table.column_names:
+    refuse_shared(columns, name)
+    for column in columns:
+        if column is not None and column not in table.column_names:
             raise ValueError(f"{name} has no column {column!r}; it has {', '.join(map(repr, table.column_names)) or 'none'}")
     if not table.num_rows:
         raise ValueError(f"{name} has no rows")

@@ -83,7 +83,16 @@ def columns_of(names: Sequence[str], asked: Asked, where: str, *, strict: bool =
             f"{where}: no column looks like the time, unless it is among {_listed(others)}; say data.time=NAME or data.time=none"
         )
     found = Columns(user, item, None if time == "none" else time)
+    refuse_shared(found, where)
     return found, _line(found, asked)
+
+
+def refuse_shared(columns: Columns, where: str) -> None:
+    """Raises: ValueError where one column is named in two places: every user would have seen himself."""
+    roles: dict[str | None, str] = {}
+    for role, column in columns._asdict().items():
+        if column is not None and roles.setdefault(column, role) != role:
+            raise ValueError(f"{where}: the column {column!r} is named as {roles[column]} and as {role}; say a column of its own for each")
 
 
 def rating_of(names: Sequence[str], rating: str | None, where: str) -> tuple[str, str]:

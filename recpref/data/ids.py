@@ -10,7 +10,9 @@ import pyarrow.compute as pc
 from jaxtyping import Int64
 
 CLOSE = 4  # a table of flags may be this many times as long as the column
-CANONICAL = r"^(0|-?[1-9][0-9]{0,17})$"
+MOST = str(2**63 - 1)  # of 64 bits with a sign; the least is one further
+BELOW = "|".join(f"{MOST[:i]}[{0 if i else 1}-{int(MOST[i]) - 1}][0-9]{{{18 - i}}}" for i in range(19) if int(MOST[i]) > (not i))
+CANONICAL = rf"^(0|-?([1-9][0-9]{{0,17}}|{BELOW}|{MOST})|-{2**63})$"
 
 
 def numbered(column: pa.ChunkedArray, name: str) -> tuple[np.ndarray, Int64[np.ndarray, " n"]]:
@@ -31,7 +33,7 @@ def numbered(column: pa.ChunkedArray, name: str) -> tuple[np.ndarray, Int64[np.n
 
 
 def as_written(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Ids read as texts: an empty one is missing, and they are integers if each is one and written as one (not ``007``)."""
+    """Ids read as texts: an empty one is missing, and they are integers if each is one of 64 bits and written as one (not ``007``)."""
     column = pc.if_else(pc.equal(column, ""), pa.scalar(None, column.type), column)
     canonical = pc.all(pc.match_substring_regex(column, CANONICAL)).as_py()
     return column.cast(pa.int64()) if canonical else column

@@ -47,9 +47,10 @@ class Interactions:
 
     @classmethod
     def from_dataframe(
-        cls, df: Any, *, user: str | None = None, item: str | None = None, time: str | None = None, name: str = "frame"
+        cls, df: Any, *, user: str | int | None = None, item: str | int | None = None, time: str | int | None = None, name: str = "frame"
     ) -> Interactions:
-        """From a pandas or polars frame, or anything that speaks Arrow. Rows of equal time keep their order.
+        """From a pandas or polars frame, or anything that speaks Arrow. Rows of equal time keep their order. Columns that are called by
+        numbers are known by their texts.
 
         If both ``user`` and ``item`` are named, nothing is guessed, and without ``time`` the rows count as being in order. If either is
         missing, every unnamed column is guessed. ``time="none"``: there is none, in any case. ``name`` is what the data is called in
@@ -63,6 +64,7 @@ class Interactions:
         from recpref.data.frames import arrow_table
         from recpref.data.guess import columns_of
 
+        user, item, time = (None if column is None else str(column) for column in (user, item, time))
         if user is not None and item is not None:
             return interactions_of(df, Columns(user, item, None if time == "none" else time), name=name)
         table = arrow_table(df)

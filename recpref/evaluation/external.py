@@ -6,6 +6,7 @@ The frame goes through the very evaluation that our own models go through, as a 
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ class LookUp:
 
 def evaluate(
     rankings: Any,
-    data: Interactions | str,
+    data: Interactions | str | Path,
     *,
     split: str | Split = "leave_one_out",
     user: str = "user",
@@ -60,10 +61,11 @@ def evaluate(
 
     Returns: a report; ``means["ndcg@10"]`` and its like are its metrics, ``per_user`` is a frame of them, a row a held-out user.
     Raises: FileNotFoundError where the data is not there; ValueError for a missing column or value, two columns of one name, ids of the
-    wrong kind, a pair of user and item or of user and rank that stands there twice, rank *and* score named, or ks as ``Evaluation``.
+    wrong kind, a pair of user and item or of user and rank that stands there twice, rank *and* score named, data that is none, or ks as
+    ``Evaluation``.
     """
     frame = _frame(rankings)
-    data = data if isinstance(data, Interactions) else open_data(data)
+    data = data if isinstance(data, Interactions) else open_data(_named(data))
     column, by_score = _order_column(frame, user, item, rank, score)
     _refuse_doubtful(frame, user, item, column, by_score)
     evaluation = Evaluation({name: components.find("metric", name) for name in components.names("metric")}, ks=ks, filter_seen=filter_seen)
@@ -87,6 +89,15 @@ def _frame(rankings: Any) -> pd.DataFrame:
     frame = rankings if isinstance(rankings, pd.DataFrame) else pa.table(rankings).to_pandas()
     refuse_twice(map(str, frame.columns), "the rankings")
     return frame
+
+
+def _named(data: Any) -> str:
+    if not isinstance(data, str | Path):
+        kind = type(data).__name__
+        raise ValueError(
+            f"data is a {kind}; pass recpref.Interactions.from_dataframe(data, user=..., item=..., time=...), a name or a path"
+        )
+    return str(data)
 
 
 def _order_column(frame: pd.DataFrame, user: str, item: str, rank: str | None, score: str | None) -> tuple[str, bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from numbers import Integral
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -67,6 +68,8 @@ class Evaluation:
         beyond: tuple[str, ...] = ("arp", "coverage", "gini", "novelty", "tail"),
         alike_by: str | None = None,
     ):
+        if isinstance(ks, Integral):
+            raise ValueError(f"evaluation.ks={ks} must be a list of cut-offs, such as [{ks}]")
         if not ks or min(ks) < 1:
             raise ValueError(f"evaluation.ks={list(ks)} must be cut-offs of at least 1")
         if batch_size < 1:

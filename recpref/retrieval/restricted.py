@@ -14,6 +14,7 @@ from torch import Tensor
 from recpref.data.histories import history_of
 from recpref.data.interactions import Interactions
 from recpref.data.vocabulary import Vocabulary
+from recpref.retrieval.asked import ids_of
 from recpref.types import Query
 
 
@@ -75,9 +76,7 @@ class Restriction(NamedTuple):
 
 
 def _numbers(vocabulary: Vocabulary, ids: Any, what: str) -> np.ndarray:
-    if isinstance(ids, pd.DataFrame):
-        raise ValueError(f"{what} are ids, and a frame was passed; pass its column; run.rerank takes candidates of each user")
-    ids = pd.unique(pd.Series(np.atleast_1d(ids) if isinstance(ids, str | int) else list(ids)).to_numpy())
+    ids = pd.unique(ids_of(ids, what))
     numbers = vocabulary.numbers(ids, what)
     if (unknown := numbers == 0).any():
         strange = ", ".join(map(repr, ids[unknown][:3].tolist()))

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from recpref.data.vocabulary import Vocabulary
+from recpref.retrieval.asked import ids_of, refuse_no_count
 from recpref.types import Catalogue, History, Retriever
 
 BATCH = 256
@@ -32,12 +33,11 @@ def similar(
 
     Returns: a frame ``item, similar, rank, score`` in the order of ``ids``; rank 1 is nearest, score is the cosine. Equal
     scores are in the order of item ids. Fewer than k rows where there are no more items.
-    Raises: ValueError for k < 1, an unknown id, an item without a usable vector, or a model to which all items are alike.
+    Raises: ValueError for k < 1, a table of ids, an unknown id, an item without a usable vector, or a model to which all items are alike.
     """
-    if k < 1:
-        raise ValueError(f"k={k} must be at least 1")
+    refuse_no_count(k=k)
     scored, usable = _cosine(model) if isinstance(model, Retriever) else _weight(model)
-    numbers = _numbers(items, np.atleast_1d(np.asarray(ids)), usable.numpy(), known)
+    numbers = _numbers(items, ids_of(ids, "items"), usable.numpy(), known)
     usable &= torch.ones_like(usable) if known is None else torch.from_numpy(known)
     parts = [_nearest(scored, usable, torch.from_numpy(numbers[i : i + BATCH]), k, items) for i in range(0, len(numbers), BATCH)]
     return pd.concat(parts, ignore_index=True)

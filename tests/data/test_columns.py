@@ -280,3 +280,26 @@ def test_negative_and_unicode_ids_survive() -> None:
     data = of(pd.DataFrame({"u": [-5, 3], "i": ["żółw", "été"], "t": [1, 2]}))
     assert data.users.ids.tolist() == [-5, 3]
     assert sorted(data.items.originals(data.item).tolist()) == sorted(["żółw", "été"])
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"), [(("u", "u", "t"), "'u' is named as user and as item"), (("u", "i", "i"), "'i' is named as item and as time")]
+)
+def test_one_column_in_two_places_is_refused(columns: tuple[str, str, str], said: str) -> None:
+    frame = pd.DataFrame({"u": [1, 2], "i": [3, 4], "t": [5, 6]})
+    with pytest.raises(ValueError, match=f"^frame: the column {said}; say a column of its own for each"):
+        Interactions.from_dataframe(frame, user=columns[0], item=columns[1], time=columns[2])
+
+
+def test_columns_that_are_called_by_numbers() -> None:
+    """As a frame without a header has them; 0 is a name as any other."""
+    data = Interactions.from_dataframe(pd.DataFrame([[7, 3, 20], [7, 4, 10]]), user=0, item=1, time=2)
+    assert data.columns == ("0", "1", "2")
+    assert data.items.originals(data.item).tolist() == [4, 3]
+    with pytest.raises(ValueError, match="frame has no column '5'; it has '0', '1', '2'"):
+        Interactions.from_dataframe(pd.DataFrame([[7, 3, 20]]), user=0, item=5)
+
+
+def test_a_column_without_a_name_is_looked_for_as_any_other() -> None:
+    with pytest.raises(ValueError, match="frame has no column ''; it has 'u', 'i'"):
+        Interactions.from_dataframe(pd.DataFrame({"u": [1], "i": [2]}), user="", item="i")

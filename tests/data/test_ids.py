@@ -42,10 +42,23 @@ def test_the_ends_of_a_type(dtype: str) -> None:
         (["1", "1e3"], ["1", "1e3"]),
         (["1", "12345678901234567890"], ["1", "12345678901234567890"]),
         (["1", ""], [1, None]),
+        (["1780000000000000001", "-9223372036854775808"], [1780000000000000001, -(2**63)]),
+        ([str(2**63 - 1), str(10**18), "9199999999999999999"], [2**63 - 1, 10**18, 9199999999999999999]),
+        (["1", str(2**63)], ["1", str(2**63)]),
+        (["1", "9300000000000000000"], ["1", "9300000000000000000"]),
+        (["1", str(-(2**63) - 1)], ["1", str(-(2**63) - 1)]),
     ],
 )
 def test_integers_only_where_each_is_written_as_one(texts: list[str], expected: list[object]) -> None:
     assert as_written(of(texts)).to_pylist() == expected
+
+
+@given(st.integers(-(2**63) - 100, -(2**63) + 100) | st.integers(2**63 - 100, 2**63 + 100) | st.integers(-(10**20), 10**20))
+@settings(max_examples=60, deadline=None)
+def test_integers_of_64_bits_are_integers(value: int) -> None:
+    """However many digits they have, as in a frame."""
+    fits = -(2**63) <= value < 2**63
+    assert as_written(of([str(value)])).to_pylist() == [value if fits else str(value)]
 
 
 @pytest.mark.parametrize("kind", [np.int8, np.int16, np.int32, np.int64])

@@ -61,6 +61,8 @@ def test_integers_among_other_texts_are_known(kind: type) -> None:
         1,
         0,
     ]
+    large = ["1780000000000000001", "SKU-9", "9300000000000000000"]
+    assert ints(1780000000000000001).numbers(np.array(large, dtype=kind), "item").tolist() == [1, 0, 0]
     for strange in (["SKU-9", "8"], ["SKU-9", "007"], ["SKU-9"], ["7", "10"]):
         with pytest.raises(ValueError, match=rf"item ids are str \(such as '{strange[0]}'\) but were int \(such as 7\) in training"):
             ints(7, 10).numbers(np.array(strange, dtype=kind), "item")

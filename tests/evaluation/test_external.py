@@ -176,3 +176,18 @@ def test_lists_that_hold_no_held_out_item_are_told() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert evaluate(right, data, ks=(1,)).means["hr@1"] == 1
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_data_that_is_a_frame_and_a_lone_cut_off_are_refused() -> None:
+    frame = frame_of(a="sr", b="sr")
+    with pytest.raises(ValueError, match=r"data is a DataFrame; pass recpref\.Interactions\.from_dataframe\(data, user="):
+        evaluate(frame, pd.DataFrame({"u": ["a"], "i": ["p"]}))
+    with pytest.raises(ValueError, match=r"evaluation\.ks=5 must be a list of cut-offs, such as \[5\]"):
+        evaluate(frame, SMALL, ks=5)
+
+
+def test_data_may_be_a_path(tmp_path: Path) -> None:
+    pd.DataFrame({"user": list("aaabbb"), "item": list("pqrqps"), "time": [1, 2, 3, 1, 2, 3]}).to_csv(tmp_path / "small.csv", index=False)
+    found = evaluate(frame_of(a="sr", b="sr"), tmp_path / "small.csv", ks=(1,))
+    assert found.means == evaluate(frame_of(a="sr", b="sr"), SMALL, ks=(1,)).means
