@@ -98,6 +98,22 @@ def test_no_unmarked_negative_is_the_positive_or_excluded(name, options):
             assert set(items.tolist()) - left <= owned | {int(positive)}  # nothing else is marked
 
 
+@samplers
+def test_what_the_user_has_is_a_negative_unless_it_is_excluded(name):
+    """Without ``exclude_history`` no row has a hit but its positive, and users do get other items that they have."""
+    given, sampler = batch(), built(name)
+    user = (given.targets != PAD).nonzero()[:, 0] + 1
+    met = 0
+    for seed in range(20):
+        found = sampler(given, torch.Generator().manual_seed(seed))
+        negatives = found.negatives.expand(len(user), -1)
+        assert found.hit is None or torch.equal(found.hit, negatives == found.positive[:, None])
+        met += sum(
+            item in OWNED[int(u)] and item != p for u, p, row in zip(user, found.positive, negatives.tolist(), strict=True) for item in row
+        )
+    assert met > 0
+
+
 @choices
 def test_log_q_makes_each_item_count_once(name, options):
     """The expectation of ``sum over the unmarked of 1[item] / (N q)`` is 1 for each item that is no hit, within 5 errors.

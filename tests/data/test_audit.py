@@ -43,6 +43,7 @@ def test_a_clean_split_by_hand() -> None:
     assert found[:5] == (4, 2, 2, 0, 0)
     assert (found.unseen_share, found.repeat_share, found.tied_share, found.future_share, found.later_share) == (0.5, 0, 0, 0, 0)
     assert found.problems == []
+    assert found.notes[0] == "50.0% of test rows name an item that training never saw: misses, unless content is used"
 
 
 def test_leave_one_out_leaks_across_users_and_global_temporal_does_not() -> None:

@@ -53,6 +53,18 @@ def test_hidden_rows_are_asked_for_and_not_trained_on():
     assert audit(parts, DATA).problems == []
 
 
+def test_two_rows_of_every_user_stay_and_no_more():
+    """Of 25 rows each nine in ten are hidden and half of the others validate: of 300 users some keep two and nobody fewer."""
+    kept = np.bincount(Hidden(share=0.9, test_share=0.0, valid_share=0.5)(DATA).train.user)[1:]
+    assert (len(kept), kept.min()) == (300, 2)
+
+
+def test_a_share_of_what_is_left_validates():
+    """Of 7,500 rows nothing is hidden, a tenth tests, 600 stay and a fifth of the others validates: 1,242, within four errors of 32."""
+    parts = Hidden(share=0.0, test_share=0.1, valid_share=0.2)(DATA)
+    assert abs(len(parts.valid.targets) - 0.2 * (0.9 * (7500 - 600))) < 4 * 32
+
+
 def test_the_same_seed_hides_the_same_rows():
     assert (Hidden(seed=1).rows(DATA) == Hidden(seed=1).rows(DATA)).all()
     assert (Hidden(seed=1).rows(DATA) != Hidden(seed=2).rows(DATA)).any()

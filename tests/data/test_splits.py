@@ -92,6 +92,14 @@ def test_global_temporal_by_hand_with_quantiles() -> None:
     assert [rows_of(part) for part in parts(by_share)] == [rows_of(part) for part in parts(by_date)]
 
 
+def test_a_quantile_between_two_times_is_rounded_up() -> None:
+    """Places ceil(8 * .55) = ceil(4.4) = 5 and ceil(8 * .8) = ceil(6.4) = 7: the times 6 and 8."""
+    split = split_by("global_temporal", data_of(TEN), valid_quantile=0.55, test_quantile=0.8)
+    assert rows_of(split.train) == ["a:p", "a:q", "a:r", "b:p", "b:r"]
+    assert rows_of(split.valid.targets) == ["a:s"]
+    assert rows_of(split.test.targets) == ["b:t", "c:r"]
+
+
 def test_items_never_seen_in_training_stay_targets() -> None:
     split = split_by("global_temporal", data_of(TEN), valid_quantile=0.5, test_quantile=0.75)
     assert "b:t" in rows_of(split.test.targets)

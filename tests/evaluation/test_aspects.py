@@ -47,6 +47,17 @@ def test_quarters_of_users_by_hand() -> None:
     assert found == {"history-q1/users": 3, "history-q1/hr@1": pytest.approx(2 / 3), "history-q4/users": 1, "history-q4/hr@1": 0}
 
 
+@pytest.mark.parametrize(("ks", "k"), [((5, 10, 20), 10), ((20, 5, 11), 5), ((50, 20), 20)])
+def test_groups_are_measured_at_ten_or_the_largest_below(ks: tuple[int, ...], k: int) -> None:
+    """Where no cut-off is as small as ten, at the smallest."""
+    heldout = heldout_of([[1], [1, 2]], [[3], [3]])
+    frame = pd.DataFrame({"user": heldout.users, **{f"hr@{cut}": [0.0, 1.0] for cut in ks}})
+    given = Report(frame, torch.tensor([[2, 1], [3, 1]], dtype=torch.int))
+    found = aspects(given, heldout, heldout.history, evaluation(ks=ks, beyond=()))
+    assert {key.partition("@")[2] for key in found if "@" in key} == {str(k)}
+    assert (found[f"history-q1/hr@{k}"], found[f"history-q4/hr@{k}"]) == (0, 1)
+
+
 def test_what_the_lists_of_a_quarter_are_like() -> None:
     """Each quarter by itself: of four items the first three users get 1, 2 and 3, the last gets 4 4: coverage 3/5 and 1/5."""
     heldout = heldout_of([[1], [2], [3], [1, 2, 3]], [[4], [4], [4], [5]])

@@ -90,6 +90,14 @@ def test_polars_other_names_and_a_split_of_ones_own() -> None:
     assert evaluate(frame, SMALL, split=split, user="who", item="what", score="logit", ks=(1,)).means["hr@1"] == 1
 
 
+def test_a_rank_by_another_name() -> None:
+    """It is taken even where a column is called score, or rank."""
+    frame = frame_of(a="sr", b="s").rename(columns={"rank": "place"})
+    for more in ({}, {"score": [9.0, 1.0, 1.0]}, {"rank": [1, 2, 1]}):
+        assert evaluate(frame.assign(place=[2, 1, 1], **more), SMALL, rank="place", ks=(1,)).means["hr@1"] == 1
+    assert evaluate(frame.assign(score=[1.0, 2.0, 1.0], rank=[1, 2, 1]), SMALL, score="score", ks=(1,)).means["hr@1"] == 1
+
+
 def test_ranks_need_not_be_consecutive() -> None:
     frame = frame_of(a="sr", b="s").assign(rank=[10, 30, 7])
     assert evaluate(frame, SMALL, ks=(2,)).means["mrr@2"] == 0.75
@@ -110,6 +118,8 @@ def test_users_that_the_frame_lacks_are_misses() -> None:
         report = evaluate(frame_of(b="s"), SMALL, ks=(1,))
     assert report.per_user["user"].tolist() == ["a", "b"]
     assert report.per_user["hr@1"].tolist() == [0, 1]
+    with pytest.warns(UserWarning, match="1 of 2 held-out users have no ranking"):
+        assert evaluate(frame_of(a="r"), SMALL, ks=(1,)).per_user["hr@1"].tolist() == [1, 0]  # the last user is the one that lacks
     with pytest.warns(UserWarning, match="2 of 2 held-out users"):
         assert evaluate(frame_of(a="r").iloc[:0], SMALL, ks=(1,)).means["hr@1"] == 0
 
@@ -148,7 +158,7 @@ def test_what_is_refused() -> None:
         (good.assign(rank=[1, None, 1]), {}, "1 missing values"),
         (good.assign(rank=["x", "y", "z"]), {}, "ranks and scores are numbers"),
         (good.assign(item="r"), {}, "1 rows repeat a user and item, such as 'a' and 'r'"),
-        (good.assign(rank=1), {}, "1 rows repeat a user and rank"),
+        (good.assign(rank=1), {}, "1 rows repeat a user and rank, such as 'a' and 1$"),
         (good.assign(user=[1, 1, 2]), {}, "user ids are int"),
         (good, {"ks": (0,)}, "cut-offs of at least 1"),
         (good, {"split": "leave_two_out"}, "unknown split"),

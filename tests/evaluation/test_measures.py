@@ -9,7 +9,9 @@ from recpref.composition import compose
 from recpref.data.interactions import Interactions
 from recpref.data.splits.leave_one_out import LeaveOneOut
 from recpref.data.splits.none import Nothing
+from recpref.evaluation import measures
 from recpref.evaluation.measures import evaluation_of, named, of_test, report_of
+from recpref.evaluation.protocol import Report
 from recpref.models.popular import Popular
 
 
@@ -45,6 +47,23 @@ def test_sampled_candidates_only_where_asked_for() -> None:
     model = Popular(split.train.n_items)
     model.fit(split.train)
     assert any("uniform" in key for key in of_test(plan, model, report_of(plan, model, split.test), split))
+
+
+def test_the_plans_seed_draws_the_sampled_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the options say how many of them, and by what."""
+    asked = {}
+
+    def noted(*args: object, **options: object) -> Report:
+        asked.update(options)
+        return Report(pd.DataFrame({"user": []}))
+
+    monkeypatch.setattr(measures, "sampled_report", noted)
+    plan = compose(["model=popular", "seed=7", "evaluation.sampled=popularity", "evaluation.n_negatives=3"])
+    split, model = LeaveOneOut()(clicks()), Popular(4)
+    model.fit(split.train)
+    of_test(plan, model, report_of(plan, model, split.test), split)
+    assert {key: asked[key] for key in ("by", "n_negatives", "seed")} == {"by": "popularity", "n_negatives": 3, "seed": 7}
+    assert asked["item_counts"].tolist() == [0, 3, 1, 1, 1]  # of training: 4, 4 and 2 are the test
 
 
 def pd_many() -> Interactions:

@@ -36,6 +36,13 @@ def test_with_one_negative_and_no_penalty_it_is_bpr() -> None:
     torch.testing.assert_close(BPRMax(penalty=0.0)(*given(1)), BPR()(*given(1)), rtol=0, atol=1e-14)
 
 
+def test_an_accidental_positive_has_no_weight() -> None:
+    """With the negative ln 3 alone: the positive, ln 3 too, beats it with 1/2, so ln 2, and 1/2 (ln 3)^2 of penalty."""
+    found = Candidates(torch.tensor([1]), torch.tensor([[1, 2]]), hit=torch.tensor([[True, False]]))
+    values = BPRMax(penalty=0.5)(torch.tensor([[math.log(3), -math.inf, math.log(3)]]), found)
+    assert values.item() == pytest.approx(math.log(2) + 0.5 * math.log(3) ** 2, abs=1e-6)
+
+
 def test_a_row_of_accidental_positives_costs_nothing() -> None:
     hit = torch.ones(1, 2, dtype=torch.bool)
     logits = torch.tensor([[1.0, -torch.inf, -torch.inf]])

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from recpref.losses.cross_entropy import CrossEntropy, log_partition
+from recpref.losses.cross_entropy import CrossEntropy, log_partition, rows_at_once
 from recpref.types import Candidates
 
 
@@ -122,6 +122,23 @@ def test_rows_of_equal_and_of_different_weight_have_the_plain_gradients(weights:
     (log_partition(*chunked, rows) * weight).sum().backward()
     for expected, found in zip(plain, chunked, strict=True):
         torch.testing.assert_close(found.grad, expected.grad)
+
+
+@pytest.mark.parametrize("weight", [1.0, -2.5])
+def test_a_single_row_has_the_plain_gradients(weight: float) -> None:
+    """And none has gradients of zero."""
+    for rows in (1, 0):
+        plain, chunked = ([part.clone().requires_grad_() for part in fused_inputs()] for _ in range(2))
+        (F.linear(plain[0][:rows], plain[1], plain[2]).logsumexp(1) * weight).sum().backward()
+        (log_partition(chunked[0][:rows], *chunked[1:], 64) * weight).sum().backward()
+        for expected, found in zip(plain, chunked, strict=True):
+            torch.testing.assert_close(found.grad, expected.grad)
+
+
+@pytest.mark.parametrize(("n_items", "rows"), [(2**8, 2**12), (3 * 2**8, 2**12 // 3), (2**14, 64), (2**15, 64)])
+def test_how_many_rows_are_scored_at_once_by_hand(n_items: int, rows: int) -> None:
+    """2^20 scores are held on a processor, and never fewer than 64 rows of them."""
+    assert rows_at_once(torch.zeros(1, 2).expand(n_items, 2)) == rows
 
 
 @pytest.mark.parametrize("scale", [30.0, 1e3])

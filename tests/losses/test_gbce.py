@@ -32,6 +32,7 @@ def test_its_ends() -> None:
     """t = 0 is BCE; t = 1 is the share of the negatives that was sampled; with every other item sampled all t are BCE."""
     torch.testing.assert_close(GBCE(V, t=0.0)(*given()), BCE()(*given()), rtol=0, atol=0)
     assert GBCE(V, t=1.0).beta(10) == 10 / 40
+    assert GBCE(V, t=1.0).beta(1) == pytest.approx(1 / 40)  # one negative is enough
     torch.testing.assert_close(GBCE(V, t=0.9)(*given(n=40)), BCE()(*given(n=40)))
 
 

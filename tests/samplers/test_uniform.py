@@ -45,6 +45,12 @@ def test_without_the_history_every_item_that_is_left_is_as_likely() -> None:
     torch.testing.assert_close(sampler(batch_of(5), torch.Generator()).log_q_negatives, torch.full((1, 5), -math.log(6)))
 
 
+def test_of_a_large_catalogue_every_part_is_as_likely() -> None:
+    """A million items, of which user 1 has three: each tenth of them gets a tenth of 20,000 draws."""
+    found = Uniform(10**6, TRAIN, n_negatives=20_000, exclude_history=True)(batch_of(5), torch.Generator().manual_seed(0)).negatives
+    assert chisquare(np.histogram(found.numpy(), bins=10, range=(1, 10**6))[0]).pvalue > 1e-3
+
+
 def test_a_user_who_has_everything_gets_hits() -> None:
     found = Uniform(V, TRAIN, n_negatives=5, exclude_history=True)(batch_of(5, 3), torch.Generator())
     assert found.hit.tolist() == [[False] * 5, [True] * 5]
