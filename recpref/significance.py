@@ -95,6 +95,11 @@ def _two_sided(drawn: Float[np.ndarray, " R"], at: float) -> float:
     return float(min(1.0, 2 * (smaller + 1) / (len(drawn) + 1)))
 
 
+def enough(comparisons: int) -> int:
+    """Resamples whose smallest p, 2 / (resamples + 1), times the number of comparisons is at most half of ``ALPHA``: 9999 up to 125."""
+    return 10_000 * max(1, -(-comparisons // 125)) - 1
+
+
 def resampled_means(values: Float[np.ndarray, " U"], *, resamples: int, rng: np.random.Generator) -> Float[np.ndarray, " R"]:
     """The means of samples of U users, drawn with replacement. Shapes: [resamples]."""
     distinct, counts = np.unique(np.round(values, DECIMALS), return_counts=True)
@@ -128,10 +133,17 @@ def randomisation(difference: Float[np.ndarray, " U"], *, resamples: int, rng: n
     return _two_sided(sums, float(moved.sum()))
 
 
-def holm(p: Float[np.ndarray, " M"]) -> Float[np.ndarray, " M"]:
-    """p-values adjusted so that the chance of any false winner among M comparisons stays below alpha."""
+def holm(p: Float[np.ndarray, " M"], *, among: int | None = None) -> Float[np.ndarray, " M"]:
+    """p-values adjusted so that the chance of any false winner among M comparisons stays below alpha.
+
+    ``among``: the M were picked from so many comparisons by the same values, such as those of the best of m models from all
+    m (m - 1) / 2 pairs. The rest count as larger than each of the M, which is on the safe side. Raises: ValueError below M.
+    """
+    among = len(p) if among is None else among
+    if among < len(p):
+        raise ValueError(f"among={among} must be at least the number of p-values, {len(p)}")
     order = np.argsort(p, kind="stable")
-    stepped = np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order])
+    stepped = np.maximum.accumulate((among - np.arange(len(p))) * p[order])
     adjusted = np.empty(len(p))
     adjusted[order] = np.minimum(stepped, 1.0)
     return adjusted

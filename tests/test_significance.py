@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from recpref.significance import Comparison, compared, detectable, holm, interval, overlap, randomisation, resampled_means, winner
+from recpref.significance import Comparison, compared, detectable, enough, holm, interval, overlap, randomisation, resampled_means, winner
 
 
 def pair(n: int = 200, shift: float = 0.05, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -103,6 +103,32 @@ def test_holm_by_hand() -> None:
     assert holm(np.array([0.2])) == pytest.approx([0.2])
     assert holm(np.array([0.6, 0.9])) == pytest.approx([1.0, 1.0])
     assert len(holm(np.array([]))) == 0
+
+
+def test_holm_among_more_comparisons_by_hand() -> None:
+    """.01 .004 of three: .004 * 3, .01 * 2; the third is not looked at."""
+    assert holm(np.array([0.01, 0.004]), among=3) == pytest.approx([0.02, 0.012])
+    with pytest.raises(ValueError, match="among=1 must be at least the number of p-values, 2"):
+        holm(np.array([0.01, 0.004]), among=1)
+
+
+@pytest.mark.parametrize("models", [2, 3, 8, 20])
+def test_a_best_that_was_found_by_the_same_values_beats_equals_as_rarely_as_promised(models: int) -> None:
+    """Exact p of m equal models' means: corrected for all pairs, any is behind in at most 5 % of tables; for m - 1, in more from 3 on."""
+    tables, rng = 4000, np.random.default_rng(models)
+    means = np.sort(rng.standard_normal((tables, models)), axis=1)
+    p = 2 * stats.norm.sf((means[:, -1:] - means[:, :-1]) / np.sqrt(2))
+    error = 3 * np.sqrt(0.05 * 0.95 / tables)
+    pairs = models * (models - 1) // 2
+    assert np.mean([holm(one, among=pairs).min() < 0.05 for one in p]) < 0.05 + error
+    if models > 2:
+        assert np.mean([holm(one).min() < 0.05 for one in p]) > 0.05 + error
+
+
+def test_enough_resamples_for_any_number_of_comparisons() -> None:
+    """The smallest p there can be, times the number, stays below a half of alpha; few comparisons are drawn for as before."""
+    assert [enough(number) for number in (0, 1, 125, 126, 1225)] == [9999, 9999, 9999, 19_999, 99_999]
+    assert all(2 / (enough(number) + 1) * number <= 0.025 for number in range(1, 2000))
 
 
 def test_nothing_wins_against_itself() -> None:

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import groupby
+from math import comb
 from pathlib import Path
 
 import numpy as np
 
 from recpref.leaderboard.rows import Row, Standing, headline_of, user_values
-from recpref.significance import Comparison, compared, holm, winner
+from recpref.significance import Comparison, compared, enough, holm, winner
 
 BEST, LEVEL, BEHIND = "best", "not told apart", "behind"
 
@@ -52,7 +53,8 @@ def _label(row: Row) -> str:
 
 
 def with_standings(rows: list[Row]) -> list[Row]:
-    """The same rows in the same order. p-values are corrected (Holm) for the number of models against the best."""
+    """The same rows in the same order. p-values are corrected (Holm) for all pairs of a table's models: the best was found by the values
+    that it is tested on, and against the best alone equal models would be told apart in 7 % (three) to 23 % (twenty) of tables."""
     found: dict[int, Standing | None] = {}
     for _, group in groupby(sorted(rows, key=comparable), key=comparable):
         found |= _of_group(list(group))
@@ -66,8 +68,9 @@ def _of_group(rows: list[Row]) -> dict[int, Standing | None]:
     if not measured or len(measured) == 1 < len(rows):
         return {id(row): None for row in rows}  # nothing to compare by
     best, *others = sorted(measured, key=lambda row: -row.means[metric])
-    comparisons = [between(best.paths, row.paths, metric) for row in others]
-    corrected = holm(np.array([comparison.p_randomisation for comparison in comparisons]))
+    pairs = comb(len(measured), 2)
+    comparisons = [between(best.paths, row.paths, metric, enough(pairs)) for row in others]
+    corrected = holm(np.array([comparison.p_randomisation for comparison in comparisons]), among=pairs)
     standings: dict[int, Standing | None] = {}
     for row, comparison, p in zip(others, comparisons, corrected, strict=True):
         seeds = (best.by_seed[metric], row.by_seed[metric])
@@ -80,11 +83,11 @@ def _of_group(rows: list[Row]) -> dict[int, Standing | None]:
 
 
 @lru_cache(maxsize=65536)
-def between(first: tuple[Path, ...], second: tuple[Path, ...], metric: str) -> Comparison:
+def between(first: tuple[Path, ...], second: tuple[Path, ...], metric: str, resamples: int = 9999) -> Comparison:
     """The runs of one row against those of another. Raises: ValueError where they have other users."""
     left, right = user_values(first, metric), user_values(second, metric)
     if not left.index.equals(right.index):
         if len(left) != len(right) or not left.index.isin(right.index).all():
             raise ValueError(f"{first[0]} and {second[0]} were measured on other users and do not compare")
         right = right.loc[left.index]
-    return compared(left.to_numpy(), right.to_numpy())
+    return compared(left.to_numpy(), right.to_numpy(), resamples=resamples)

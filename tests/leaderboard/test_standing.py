@@ -28,8 +28,15 @@ def test_best_level_and_behind(make_run) -> None:
     assert behind.standing.comparison.difference == pytest.approx(0.4)
     assert behind.standing.against == "ease"
     raw = np.array([row.standing.comparison.p_randomisation for row in (level, behind)])
-    assert [level.standing.p_holm, behind.standing.p_holm] == list(holm(raw))
-    assert behind.standing.p_holm == pytest.approx(2 * raw[1])
+    assert [level.standing.p_holm, behind.standing.p_holm] == list(holm(raw, among=3))
+    assert behind.standing.p_holm == pytest.approx(3 * raw[1])  # three models are three pairs
+
+
+def test_of_very_many_rows_one_can_still_be_behind(make_run) -> None:
+    """24 rows are 276 pairs: the smallest p of 9,999 draws times that is .055, so more are drawn."""
+    paths = [make_run(f"model.last_days={days}", "model=popular", values=hits(0.5 if days > 1 else 0.1)) for days in range(1, 25)]
+    *_, worst = with_standings(rows_of(paths))
+    assert (worst.standing.place, worst.standing.p_holm) == (BEHIND, pytest.approx(276 * 2 / 30_000))
 
 
 def test_a_clear_winner_beats_every_other(make_run) -> None:
