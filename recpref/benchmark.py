@@ -83,7 +83,7 @@ def _run(suite: Suite, found: list[Job], command: str, out: str, workers: int) -
     from recpref.leaderboard.pool import Pool
     from recpref.leaderboard.progress import teller
 
-    by_name = {job.name: job for job in found}
+    by_experiment = {job.experiment: job for job in found}
     waiting = [job for job in found if job.state in ("new", "interrupted")]
     there = sum(job.state == "finished" for job in found)
     print(f"{len(found)} experiments: {there} are there already, {len(waiting)} to run, {len(found) - there - len(waiting)} cannot be run")
@@ -97,10 +97,10 @@ def _run(suite: Suite, found: list[Job], command: str, out: str, workers: int) -
         board = Board.of_suite(suite, command, place)
         board.write_jobs(found)
         for job, seconds in pool:
-            by_name[job.name] = job
-            rows = board.write_jobs(by_name.values())
+            by_experiment[job.experiment] = job
+            rows = board.write_jobs(by_experiment.values())
             tell.tell(job, seconds, _result(job, rows))
-    return list(by_name.values()), board
+    return list(by_experiment.values()), board
 
 
 def _result(job: Job, rows: list[Row]) -> str:
