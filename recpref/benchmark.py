@@ -126,7 +126,7 @@ def _conclude(suite: Suite, done: list[Job], board: Board) -> None:
 
 
 def _print_rows(title: str, rows: list[Row]) -> None:
-    from recpref.leaderboard.standing import together
+    from recpref.leaderboard.standing import strangers, together
     from recpref.leaderboard.tables import shown_of, with_interval
 
     for data, group in together(rows):
@@ -143,6 +143,8 @@ def _print_rows(title: str, rows: list[Row]) -> None:
         ]
         heads = ["model", *(metric.upper() for metric in metrics), "standing", "budget", "training"]
         console.table(f"{title}: {data}, {group[0].protocol}, {group[0].n_users:,} users", heads, lines)
+    for line in strangers(rows):
+        print(line)
 
 
 def _say_where(board: Board) -> None:

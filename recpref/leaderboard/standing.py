@@ -61,12 +61,32 @@ def with_standings(rows: list[Row]) -> list[Row]:
     return [row.with_standing(found[id(row)]) for row in rows]
 
 
+def strangers(rows: Iterable[Row]) -> list[str]:
+    """A line for each row that was measured on other users than most of its table: it shows its numbers, and stands nowhere."""
+    lines = []
+    for _, group in together(rows):
+        there = {id(row) for row in _of_most_users(group)}
+        lines += [
+            f"{row.label} on {row.data} was measured on other users than most of its table, and is compared with none: {row.paths[0]}"
+            for row in group
+            if row.means and id(row) not in there
+        ]
+    return lines
+
+
+def _of_most_users(rows: Sequence[Row]) -> list[Row]:
+    """The rows with values, of the users that most of them have; of as many, the first ones."""
+    measured = [row for row in rows if row.means]
+    most = Counter(row.users for row in measured).most_common(1)
+    return [row for row in measured if row.users == most[0][0]]
+
+
 def _of_group(rows: list[Row]) -> dict[int, Standing | None]:
     metric = headline_of(rows)
-    nowhere: dict[int, Standing | None] = {id(row): None for row in rows if metric not in row.means}  # other cut-offs
-    measured = [row for row in rows if metric in row.means]
+    nowhere: dict[int, Standing | None] = {id(row): None for row in rows}  # those of other cut-offs, or of other users
+    measured = [row for row in _of_most_users(rows) if metric in row.means]
     if not measured or len(measured) == 1 < len(rows):
-        return {id(row): None for row in rows}  # nothing to compare by
+        return nowhere  # nothing to compare by
     best, *others = sorted(measured, key=lambda row: -row.means[metric])
     pairs = comb(len(measured), 2)
     comparisons = [between(best.paths, row.paths, metric, enough(pairs)) for row in others]

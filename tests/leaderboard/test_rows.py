@@ -8,7 +8,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from recpref.leaderboard.rows import PLANNED, headline_of, rows_of, twice, user_values
+from recpref.leaderboard.rows import PLANNED, headline_of, rows_of, twice, user_values, whole_rows
 from recpref.significance import interval
 
 
@@ -121,6 +121,18 @@ def test_seeds_with_other_users_are_refused(make_run) -> None:
     paths = (make_run(seed=1, values=[1, 0]), make_run(seed=2, values=[1, 0, 0]))
     with pytest.raises(ValueError, match="has other users than"):
         user_values(paths, "hr@10")
+    with pytest.raises(ValueError, match="has other users than"):
+        rows_of(paths)
+    rows, wrong = whole_rows([*paths, make_run("model=ease")])
+    assert [row.label for row in rows] == ["ease"]
+    assert wrong == [f"{paths[0]}: {paths[1]} has other users than {paths[0]}, and seeds of one plan have the same"]
+
+
+def test_seeds_whose_users_stand_in_another_order_are_one_row(make_run) -> None:
+    paths = (make_run(seed=1, values=[1, 0, 0]), make_run(seed=2, values=[1, 1, 0]))
+    pd.read_parquet(paths[1] / "per_user.parquet").iloc[::-1].to_parquet(paths[1] / "per_user.parquet")
+    (row,) = rows_of(paths)
+    assert row.values("hr@10").to_dict() == {"u0": 1, "u1": 0.5, "u2": 0}
 
 
 def test_an_interrupted_run_is_no_result(make_run) -> None:

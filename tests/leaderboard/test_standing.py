@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from recpref.leaderboard.rows import rows_of
-from recpref.leaderboard.standing import BEHIND, BEST, LEVEL, between, comparable, together, told_apart, with_standings
+from recpref.leaderboard.standing import BEHIND, BEST, LEVEL, between, comparable, strangers, together, told_apart, with_standings
 from recpref.significance import holm
 
 
@@ -77,6 +77,18 @@ def test_the_order_of_rows_and_of_users_does_not_matter(make_run) -> None:
 def test_other_users_do_not_compare(make_run) -> None:
     with pytest.raises(ValueError, match="measured on other users"):
         between((make_run("model=ease", values=[1, 0]),), (make_run(values=[1, 0, 1]),), "hr@10")
+
+
+def test_a_row_of_other_users_stands_nowhere_and_the_others_as_without_it(make_run) -> None:
+    """It has the best number of all; one line says why it is no winner. Of two rows that share no users neither stands."""
+    paths = [make_run("model=ease", values=hits(0.9)), make_run("model=popular", values=hits(0.2))]
+    alone = with_standings(rows_of(paths))
+    odd = make_run("model=markov", values=np.ones(199))
+    rows = with_standings(rows_of([*paths, odd]))
+    assert {row.label: row.standing for row in rows} == {"markov": None, **{row.label: row.standing for row in alone}}
+    line = f"markov on ml_100k was measured on other users than most of its table, and is compared with none: {odd}"
+    assert (strangers(alone), strangers(rows)) == ([], [line])
+    assert [row.standing for row in with_standings(rows_of([paths[0], odd]))] == [None, None]
 
 
 def test_without_a_common_cut_off_nobody_stands_anywhere(make_run) -> None:
