@@ -214,7 +214,7 @@ def twice(paths: Iterable[Path]) -> dict[Path, str]:
 @lru_cache(maxsize=4096)
 def _heads(path: Path) -> tuple[Record, str]:
     record = recorded(path)
-    return Record(record.path, record.written, record.metrics, record.environment), record.plan.digest(record.written.data_digest)
+    return Record(record.path, record.written, record.metrics, record.environment), record.written.digest
 
 
 def recorded_once(path: Path) -> Record:
@@ -254,9 +254,9 @@ def row_of(paths: tuple[Path, ...]) -> Row:
         by_seed={metric: [float(frame[metric].mean()) for frame in frames] for metric in metrics} if len(mean) else {},
         aspects=_aspects(records, metrics),
         cost=_cost(records),
-        options=differences.differences(plan, first.written.data_digest),
+        options=differences.differences(plan, first.written.data_digest, first.written.seen),
         budget=differences.budget(plan, epochs),
-        command=differences.command(plan, first.written.data_digest),
+        command=differences.command(plan, first.written.data_digest, first.written.seen),
         n_users=len(mean),
         users=int(pd.util.hash_pandas_object(frames[0].index, index=False).sum()) if len(mean) else 0,
     )

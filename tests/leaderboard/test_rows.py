@@ -54,6 +54,16 @@ def test_other_plans_and_data_are_other_rows(make_run) -> None:
     assert rows[2].protocol == "leave_one_out, valid_users=9, full ranking, seen items filtered"
 
 
+def test_other_codes_are_other_rows_of_one_table(make_run) -> None:
+    """A row is called as its runs' folders are, so that a suite finds its own."""
+    table = ("model=sasrec", "table=semantic_ids")
+    paths = [make_run(*table, seed=seed, codes=codes, epochs=1) for seed, codes in ((1, "one"), (2, "one"), (3, "other"))]
+    rows = rows_of(paths, labels={paths[2].name.removesuffix("-s3"): "other codes"})
+    assert {row.label: row.seeds for row in rows} == {"sasrec": (1, 2), "other codes": (3,)}
+    assert {row.digest for row in rows} == {path.name.partition("-s")[0] for path in paths}
+    assert len({row.data_digest for row in rows}) == 1
+
+
 def test_what_a_suite_says_is_in_the_rows(make_run) -> None:
     """Its name of a model, and seeds that are missing."""
     paths = [make_run(seed=2)]
