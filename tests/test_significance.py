@@ -81,6 +81,49 @@ def test_blocks_change_nothing_but_memory(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(resampled_means(first, resamples=777, rng=np.random.default_rng(0))) == 777
 
 
+class Counting(np.random.Generator):
+    """A generator that tells what was drawn by it."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(np.random.PCG64(seed))
+        self.asked: set[str] = set()
+
+    def multinomial(self, *args: object, **options: object) -> np.ndarray:
+        self.asked.add("multinomial")
+        return super().multinomial(*args, **options)
+
+    def binomial(self, *args: object, **options: object) -> np.ndarray:
+        self.asked.add("binomial")
+        return super().binomial(*args, **options)
+
+    def integers(self, *args: object, **options: object) -> np.ndarray:
+        self.asked.add("integers")
+        return super().integers(*args, **options)
+
+
+@pytest.mark.parametrize(("decimals", "dear", "cheap"), [(1, "integers", {"multinomial", "binomial"}), (6, "binomial", {"integers"})])
+def test_users_are_drawn_where_their_values_are_mostly_distinct(
+    decimals: int, dear: str, cheap: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each way is taken where it is the quicker one, and the other one says the same but for the noise of drawing."""
+    rng = np.random.default_rng(5)
+    first, second = (np.round(rng.random(400) + shift, decimals) for shift in (0.03, 0.0))
+    found = []
+    for price in (None, {"binomial": 0, "integers": 1000}[dear]):
+        if price is not None:
+            monkeypatch.setattr("recpref.significance.DEAR", price)
+        drawn = Counting(0)
+        means = resampled_means(first, resamples=20_000, rng=drawn)
+        p = randomisation(np.round(first - second, 12), resamples=20_000, rng=drawn)
+        assert (drawn.asked == cheap) == (price is None)
+        found.append((means, p))
+    (means, p), (others, q) = found
+    assert means.mean() == pytest.approx(others.mean(), abs=5 * first.std() / np.sqrt(400 * 20_000) * np.sqrt(2))
+    assert means.var() == pytest.approx(others.var(), rel=0.05)
+    assert 0.01 < q < 0.9
+    assert p == pytest.approx(q, abs=8 * np.sqrt(q * (1 - q) / 20_000))
+
+
 def test_false_winners_are_as_rare_as_promised() -> None:
     """Of 300 pairs that do not differ, about one in twenty has p below .05 by either test."""
     found = [compared(*pair(80, 0.0, seed), resamples=500) for seed in range(300)]
