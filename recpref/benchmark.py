@@ -82,6 +82,7 @@ def _run(suite: Suite, found: list[Job], command: str, out: str, workers: int) -
     needs for that while the first run is at work."""
     from recpref.leaderboard.pool import Pool
     from recpref.leaderboard.progress import teller
+    from recpref.workplace import refuse_unwritable
 
     by_experiment = {job.experiment: job for job in found}
     waiting = [job for job in found if job.state in ("new", "interrupted")]
@@ -91,6 +92,7 @@ def _run(suite: Suite, found: list[Job], command: str, out: str, workers: int) -
         if job.error:
             print(f"  {job.name}: {job.error}")
     place = Path(out).expanduser() / f"suite-{suite.name}"
+    refuse_unwritable(place / "leaderboard.csv")
     with Pool(waiting, place / "logs", workers=workers) as pool, teller(waiting, workers) as tell:
         from recpref.leaderboard.board import Board
 
@@ -156,14 +158,18 @@ def _say_where(board: Board) -> None:
 
 
 def report(words: list[str]) -> None:
-    """The leaderboard of any runs. Raises: ValueError for unknown options; FileNotFoundError where there is no run."""
+    """The leaderboard of any runs. Raises: ValueError for unknown options; FileNotFoundError where there is no run; PermissionError where
+    it cannot be written."""
     from recpref.leaderboard.board import Board
     from recpref.leaderboard.record import found, recorded
     from recpref.leaderboard.rows import whole_rows
+    from recpref.workplace import refuse_unwritable
 
     places, options = _split(words, ("out",), "report runs/... [out=report]")
     if not places:
         raise ValueError("no run was named; say python -m recpref.benchmark report runs/...")
+    board = Board.of_runs(shlex.join(["python", "-m", "recpref.benchmark", "report", *words]), options.get("out", "report"))
+    refuse_unwritable(board.place / "leaderboard.csv")
     whole, notes = [], []
     for path in sorted({path for place in places for path in found(Path(place))}):
         try:
@@ -177,7 +183,6 @@ def report(words: list[str]) -> None:
     notes += wrong
     if not found_rows:
         raise ValueError(f"nothing to report: {'; '.join(notes)}")
-    board = Board.of_runs(shlex.join(["python", "-m", "recpref.benchmark", "report", *words]), options.get("out", "report"))
     rows = board.finished(found_rows)
     board.write(rows, notes)
     _print_rows("Runs", rows)
