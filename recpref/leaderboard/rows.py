@@ -264,7 +264,8 @@ def row_of(paths: tuple[Path, ...]) -> Row:
 
 def _aspects(records: list[Record], metrics: list[str]) -> dict[str, float]:
     others = {*(f"test/{metric}" for metric in metrics), *COURSE}
-    keys = [key for key in records[0].metrics if key.partition("/")[0] in ("test", "llm", "train") and key not in others]
+    every = dict.fromkeys(key for record in records for key in record.metrics)  # what is undefined of one seed is there of another
+    keys = [key for key in every if key.partition("/")[0] in ("test", "llm", "train") and key not in others]
     values = {key: [record.metrics[key] for record in records if key in record.metrics] for key in keys}
     return {key: float(np.mean(found)) for key, found in values.items()}
 
