@@ -82,8 +82,9 @@ def _run(suite: Suite, found: list[Job], command: str, out: str, workers: int) -
     needs for that while the first run is at work."""
     from recpref.leaderboard.pool import Pool
     from recpref.leaderboard.progress import teller
+    from recpref.workplace import refuse_unwritable
 
-    by_name = {job.name: job for job in found}
+    by_experiment = {job.experiment: job for job in found}
     waiting = [job for job in found if job.state in ("new", "interrupted")]
     there = sum(job.state == "finished" for job in found)
     print(f"{len(found)} experiments: {there} are there already, {len(waiting)} to run, {len(found) - there - len(waiting)} cannot be run")
@@ -91,16 +92,17 @@ def _run(suite: Suite, found: list[Job], command: str, out: str, workers: int) -
         if job.error:
             print(f"  {job.name}: {job.error}")
     place = Path(out).expanduser() / f"suite-{suite.name}"
+    refuse_unwritable(place / "leaderboard.csv")
     with Pool(waiting, place / "logs", workers=workers) as pool, teller(waiting, workers) as tell:
         from recpref.leaderboard.board import Board
 
         board = Board.of_suite(suite, command, place)
         board.write_jobs(found)
         for job, seconds in pool:
-            by_name[job.name] = job
-            rows = board.write_jobs(by_name.values())
+            by_experiment[job.experiment] = job
+            rows = board.write_jobs(by_experiment.values())
             tell.tell(job, seconds, _result(job, rows))
-    return list(by_name.values()), board
+    return list(by_experiment.values()), board
 
 
 def _result(job: Job, rows: list[Row]) -> str:
@@ -126,7 +128,7 @@ def _conclude(suite: Suite, done: list[Job], board: Board) -> None:
 
 
 def _print_rows(title: str, rows: list[Row]) -> None:
-    from recpref.leaderboard.standing import together
+    from recpref.leaderboard.standing import strangers, together
     from recpref.leaderboard.tables import shown_of, with_interval
 
     for data, group in together(rows):
@@ -143,6 +145,8 @@ def _print_rows(title: str, rows: list[Row]) -> None:
         ]
         heads = ["model", *(metric.upper() for metric in metrics), "standing", "budget", "training"]
         console.table(f"{title}: {data}, {group[0].protocol}, {group[0].n_users:,} users", heads, lines)
+    for line in strangers(rows):
+        print(line)
 
 
 def _say_where(board: Board) -> None:
@@ -154,14 +158,18 @@ def _say_where(board: Board) -> None:
 
 
 def report(words: list[str]) -> None:
-    """The leaderboard of any runs. Raises: ValueError for unknown options; FileNotFoundError where there is no run."""
+    """The leaderboard of any runs. Raises: ValueError for unknown options; FileNotFoundError where there is no run; PermissionError where
+    it cannot be written."""
     from recpref.leaderboard.board import Board
     from recpref.leaderboard.record import found, recorded
     from recpref.leaderboard.rows import whole_rows
+    from recpref.workplace import refuse_unwritable
 
     places, options = _split(words, ("out",), "report runs/... [out=report]")
     if not places:
         raise ValueError("no run was named; say python -m recpref.benchmark report runs/...")
+    board = Board.of_runs(shlex.join(["python", "-m", "recpref.benchmark", "report", *words]), options.get("out", "report"))
+    refuse_unwritable(board.place / "leaderboard.csv")
     whole, notes = [], []
     for path in sorted({path for place in places for path in found(Path(place))}):
         try:
@@ -175,7 +183,6 @@ def report(words: list[str]) -> None:
     notes += wrong
     if not found_rows:
         raise ValueError(f"nothing to report: {'; '.join(notes)}")
-    board = Board.of_runs(shlex.join(["python", "-m", "recpref.benchmark", "report", *words]), options.get("out", "report"))
     rows = board.finished(found_rows)
     board.write(rows, notes)
     _print_rows("Runs", rows)

@@ -180,7 +180,7 @@ def located(plan: Plan, data: Interactions) -> tuple[Plan, Path]:
 
 def _describe(place: Path, plan: Plan, data: Interactions, found: Audit) -> None:
     """What training continues from, and what ``Run.load`` builds the model by."""
-    write(place, Written(plan, identity(plan, data), Sizes(data.n_items, data.n_users)))
+    write(place, Written(plan, identity(plan, data), Sizes(data.n_items, data.n_users), seen(plan, data)))
     (place / "audit.json").write_text(json.dumps(found._asdict(), indent=1, default=float))
 
 

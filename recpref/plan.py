@@ -131,16 +131,24 @@ class Sizes(NamedTuple):
 
 
 class Written(NamedTuple):
-    """What ``experiment.yaml`` holds."""
+    """What ``experiment.yaml`` holds. ``seen`` is the digest of all that was learned from, by which the run is called: where the item table
+    is made of a feature of the items, that is more than ``data_digest``. A run from before it was written has none."""
 
     plan: Plan
     data_digest: str
     facts: Sizes
+    seen: str = ""
+
+    @property
+    def digest(self) -> str:
+        """The experiment's, whatever its seed: what its folder was called by."""
+        return self.plan.digest(self.seen or self.data_digest)
 
 
 def write(place: Path, written: Written) -> None:
     """Writes ``experiment.yaml`` into a folder."""
-    head = {"format": FORMAT, "data_digest": written.data_digest, "facts": written.facts._asdict()}
+    more = {"seen": written.seen} if written.seen not in ("", written.data_digest) else {}
+    head = {"format": FORMAT, "data_digest": written.data_digest, **more, "facts": written.facts._asdict()}
     (place / FILE).write_text(yaml.safe_dump({**head, **written.plan.content}, sort_keys=False))
 
 
@@ -156,6 +164,6 @@ def read(file: Path) -> Written:
             f"{file.parent} has format {found}, and this recpref reads format {FORMAT}; train it again or use the version that wrote it"
         )
     try:
-        return Written(Plan.of(content), content["data_digest"], Sizes(**content["facts"]))
+        return Written(Plan.of(content), content["data_digest"], Sizes(**content["facts"]), content.get("seen", ""))
     except (KeyError, TypeError) as error:
         raise ValueError(f"{file} is damaged: it lacks {error}, or holds something else in its place (model, data, ...)") from error

@@ -129,14 +129,16 @@ def _tune(asked: Asked, wanted: dict[str, str], pairs: dict[str, str], arguments
     from recpref.experiment import opened_to_validate
     from recpref.tuning import report, study
     from recpref.tuning.space import space_of
-    from recpref.tuning.trial import Problem
+    from recpref.tuning.trial import Problem, judged_by
 
     fixed = [f"{key}={value}" for key, value in pairs.items()]
     n_trials, seed = console.whole_number("n_trials", asked.n_trials), console.whole_number("search_seed", asked.search_seed, least=0)
     search = study.Search(n_trials, asked.search, asked.pruner, seed)  # type: ignore[arg-type]  # checked above
     workers, worker = console.whole_number("workers", asked.workers), console.whole_number("worker", asked.worker, least=0)
     space = space_of(pairs["model"], wanted, fixed)
-    data = opened_to_validate(compose(fixed))
+    plan = compose(fixed)
+    _ = judged_by(plan)  # refuses before the first trial
+    data = opened_to_validate(plan)
     place = study.folder(Path(asked.studies).expanduser(), data.slug, pairs["model"], asked.study)
     place.mkdir(parents=True, exist_ok=True)
     url = asked.storage or f"sqlite:///{place.resolve() / 'study.db'}"

@@ -150,6 +150,8 @@ BAD = [
     (["suite=tiny.toml", "out="], "out= must be a folder"),
     (["reprot", "runs"], "unknown command 'reprot'; did you mean 'report'"),
     (["report"], "no run was named"),
+    (["report", "nowhere", "out=tiny.toml"], "tiny.toml cannot be written to; say out=FOLDER for another place"),
+    (["suite=tiny.toml", "out=clicks.csv"], "clicks.csv/suite-tiny cannot be written to; say out=FOLDER"),
     (["report", "nowhere"], "no run is at or under nowhere"),
     (["report", "runs", "to=x"], "unknown option 'to'"),
     (["compare", "one"], "compare takes two runs, and got 1"),

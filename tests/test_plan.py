@@ -31,6 +31,17 @@ def test_what_is_written_is_read(tmp_path: Path, frame: bool) -> None:
     assert Plan.of(written.plan.content) == written.plan
 
 
+def test_what_was_learned_from_beside_the_data_is_written_and_names_the_run(tmp_path: Path) -> None:
+    """Where it is no more than the data, or was not written yet, the data's digest does."""
+    plan = planned()
+    write(tmp_path, Written(plan, "abc", Sizes(5, 3), "abc codes"))
+    assert read(tmp_path / FILE) == Written(plan, "abc", Sizes(5, 3), "abc codes")
+    assert read(tmp_path / FILE).digest == plan.digest("abc codes") != plan.digest("abc")
+    write(tmp_path, Written(plan, "abc", Sizes(5, 3), "abc"))
+    assert "\nseen:" not in (tmp_path / FILE).read_text()
+    assert read(tmp_path / FILE).digest == plan.digest("abc")
+
+
 def test_only_the_name_and_the_options_of_the_data_change() -> None:
     """``on`` keeps the other options."""
     plan = planned()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from recpref.significance import Comparison, compared, detectable, holm, interval, overlap, randomisation, resampled_means, winner
+from recpref.significance import Comparison, compared, detectable, enough, holm, interval, overlap, randomisation, resampled_means, winner
 
 
 def pair(n: int = 200, shift: float = 0.05, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -81,6 +81,49 @@ def test_blocks_change_nothing_but_memory(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(resampled_means(first, resamples=777, rng=np.random.default_rng(0))) == 777
 
 
+class Counting(np.random.Generator):
+    """A generator that tells what was drawn by it."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(np.random.PCG64(seed))
+        self.asked: set[str] = set()
+
+    def multinomial(self, *args: object, **options: object) -> np.ndarray:
+        self.asked.add("multinomial")
+        return super().multinomial(*args, **options)
+
+    def binomial(self, *args: object, **options: object) -> np.ndarray:
+        self.asked.add("binomial")
+        return super().binomial(*args, **options)
+
+    def integers(self, *args: object, **options: object) -> np.ndarray:
+        self.asked.add("integers")
+        return super().integers(*args, **options)
+
+
+@pytest.mark.parametrize(("decimals", "dear", "cheap"), [(1, "integers", {"multinomial", "binomial"}), (6, "binomial", {"integers"})])
+def test_users_are_drawn_where_their_values_are_mostly_distinct(
+    decimals: int, dear: str, cheap: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each way is taken where it is the quicker one, and the other one says the same but for the noise of drawing."""
+    rng = np.random.default_rng(5)
+    first, second = (np.round(rng.random(400) + shift, decimals) for shift in (0.03, 0.0))
+    found = []
+    for price in (None, {"binomial": 0, "integers": 1000}[dear]):
+        if price is not None:
+            monkeypatch.setattr("recpref.significance.DEAR", price)
+        drawn = Counting(0)
+        means = resampled_means(first, resamples=20_000, rng=drawn)
+        p = randomisation(np.round(first - second, 12), resamples=20_000, rng=drawn)
+        assert (drawn.asked == cheap) == (price is None)
+        found.append((means, p))
+    (means, p), (others, q) = found
+    assert means.mean() == pytest.approx(others.mean(), abs=5 * first.std() / np.sqrt(400 * 20_000) * np.sqrt(2))
+    assert means.var() == pytest.approx(others.var(), rel=0.05)
+    assert 0.01 < q < 0.9
+    assert p == pytest.approx(q, abs=8 * np.sqrt(q * (1 - q) / 20_000))
+
+
 def test_false_winners_are_as_rare_as_promised() -> None:
     """Of 300 pairs that do not differ, about one in twenty has p below .05 by either test."""
     found = [compared(*pair(80, 0.0, seed), resamples=500) for seed in range(300)]
@@ -103,6 +146,32 @@ def test_holm_by_hand() -> None:
     assert holm(np.array([0.2])) == pytest.approx([0.2])
     assert holm(np.array([0.6, 0.9])) == pytest.approx([1.0, 1.0])
     assert len(holm(np.array([]))) == 0
+
+
+def test_holm_among_more_comparisons_by_hand() -> None:
+    """.01 .004 of three: .004 * 3, .01 * 2; the third is not looked at."""
+    assert holm(np.array([0.01, 0.004]), among=3) == pytest.approx([0.02, 0.012])
+    with pytest.raises(ValueError, match="among=1 must be at least the number of p-values, 2"):
+        holm(np.array([0.01, 0.004]), among=1)
+
+
+@pytest.mark.parametrize("models", [2, 3, 8, 20])
+def test_a_best_that_was_found_by_the_same_values_beats_equals_as_rarely_as_promised(models: int) -> None:
+    """Exact p of m equal models' means: corrected for all pairs, any is behind in at most 5 % of tables; for m - 1, in more from 3 on."""
+    tables, rng = 4000, np.random.default_rng(models)
+    means = np.sort(rng.standard_normal((tables, models)), axis=1)
+    p = 2 * stats.norm.sf((means[:, -1:] - means[:, :-1]) / np.sqrt(2))
+    error = 3 * np.sqrt(0.05 * 0.95 / tables)
+    pairs = models * (models - 1) // 2
+    assert np.mean([holm(one, among=pairs).min() < 0.05 for one in p]) < 0.05 + error
+    if models > 2:
+        assert np.mean([holm(one).min() < 0.05 for one in p]) > 0.05 + error
+
+
+def test_enough_resamples_for_any_number_of_comparisons() -> None:
+    """The smallest p there can be, times the number, stays below a half of alpha; few comparisons are drawn for as before."""
+    assert [enough(number) for number in (0, 1, 125, 126, 1225)] == [9999, 9999, 9999, 19_999, 99_999]
+    assert all(2 / (enough(number) + 1) * number <= 0.025 for number in range(1, 2000))
 
 
 def test_nothing_wins_against_itself() -> None:

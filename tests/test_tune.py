@@ -135,6 +135,7 @@ def test_a_split_that_validates_nothing_is_refused_before_the_first_trial(csv, t
         (("model=popular", "data=ml_100k"), "declares no search space"),
         (("model=sasrec", "space.model.norm=[sideways]"), "space.model.norm: unknown model.norm 'sideways'"),
         (("model=sasrec",), "no data was named"),
+        (("model=sasrec", "data=ml_100k", "evaluation.ks=[5,20]"), r"stopping.k=10 chooses, so it must be among evaluation.ks=\[5, 20\]"),
     ],
 )
 def test_mistakes_are_refused(arguments, says, tmp_path):

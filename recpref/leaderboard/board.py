@@ -11,7 +11,7 @@ from recpref.leaderboard.claims import Claim, claimed
 from recpref.leaderboard.jobs import Job
 from recpref.leaderboard.page import Story, lacking, page
 from recpref.leaderboard.rows import Row, whole_rows
-from recpref.leaderboard.standing import told_apart, with_standings
+from recpref.leaderboard.standing import strangers, told_apart, with_standings
 from recpref.leaderboard.suite import Suite
 from recpref.leaderboard.tables import replacing, write, write_failures
 
@@ -38,7 +38,7 @@ class Board:
 
     def write(self, rows: Sequence[Row], notes: Sequence[str]) -> None:
         """All files, each in one step; the page only where what it needs is installed."""
-        notes = [*notes, *self.wrong]
+        notes = [*notes, *strangers(rows), *self.wrong]
         write(self.place, self.story.title, rows, notes)
         if not lacking():
             with replacing(self.place / "leaderboard.html") as partial:

@@ -10,11 +10,12 @@ A file of tables, each with its source, the protocol it was measured under, and 
     ranking = "full"                         # or such as "popularity-100": sampled candidates
     filter_seen = true
     refit = false                            # true: what we validate on was trained on
+    valid_known = true                       # of split=given; false: validation rows count as wrong at test
     [[tables.claims]]
     data = "ml_1m"
     model = "bert4rec"
     values = {"hr@10" = 0.2821, "ndcg@10" = 0.1516}
-    needs = ["loss=cross_entropy"]           # overrides that make ours the paper's model
+    needs = ["loss=cross_entropy"]           # overrides that make ours the paper's model; null is no value
 """
 
 from __future__ import annotations
@@ -27,15 +28,18 @@ from typing import Any, Literal, NamedTuple
 
 from recpref import components
 from recpref.data import cards
+from recpref.leaderboard.differences import taught_by
 from recpref.plan import Plan, Sizes
 from recpref.suggest import unknown
+
+TEACHING = ("objective", "loss", "sampler")
 
 
 @dataclass(frozen=True)
 class Conditions:
     """How a table was measured; None where it does not say. ``users`` and ``items`` are those of its data.
 
-    ``refit``: what stood for validation was trained on, too.
+    ``refit``: what stood for validation was trained on, too. ``valid_known``: it is in the histories at test.
     """
 
     split: str | None = None
@@ -45,6 +49,7 @@ class Conditions:
     users: int | None = None
     items: int | None = None
     refit: bool | None = None
+    valid_known: bool | None = None
 
     def __str__(self) -> str:
         said = {name: value for name, value in vars(self).items() if value is not None}
@@ -94,6 +99,7 @@ class Table:
     users: int | None = None
     items: int | None = None
     refit: bool | None = None
+    valid_known: bool | None = None
 
     @property
     def protocol(self) -> Conditions:
@@ -204,8 +210,14 @@ def claimed(plan: Plan, sizes: Sizes, measured: Iterable[str], claims: Iterable[
 
 
 def _has(plan: Plan, needs: Iterable[str]) -> bool:
+    """Whether a plan was made with these. A loss or sampler that its objective does not take fulfils none: it stands there by default."""
+    taught = taught_by(plan)
     said = (need.partition("=") for need in needs)
-    return all(str(plan.value(key)).lower() == value.lower() for key, _, value in said)
+    return all(
+        ("null" if (ours := plan.value(key)) is None else str(ours).lower()) == value.lower()
+        and (key.partition(".")[0] not in TEACHING or key.partition(".")[0] in taught)
+        for key, _, value in said
+    )
 
 
 def matched(protocol: Conditions, plan: Plan, sizes: Sizes) -> tuple[Literal["yes", "not known", "no"], str]:
@@ -218,15 +230,17 @@ def matched(protocol: Conditions, plan: Plan, sizes: Sizes) -> tuple[Literal["ye
         users=sizes.n_users,
         items=sizes.n_items,
         refit=plan.refit,
+        valid_known=plan.split.options.get("valid_known"),
     )
     said, here = vars(protocol), vars(ours)
     asked = [name for name in said if said[name] is not None or (name == "valid_users" and here[name] is not None)]
     differs = [f"{name}: {_said(said[name])} there, {_said(here[name])} here" for name in asked if said[name] != here[name]]
     if differs:
         return "no", "; ".join(differs)
-    needed = ("split", "ranking", "filter_seen", *(["refit"] if plan.refit else []))
+    own = [*(["refit"] if plan.refit else []), *(["valid_known"] if ours.valid_known is not None else [])]
+    needed = ("split", "ranking", "filter_seen", *own)
     unsaid = [name for name in needed if said[name] is None]
-    doubts = [*([f"{', '.join(unsaid)} not said there"] if unsaid else []), *(f"{own} here" for own in _rows_of_its_own(plan))]
+    doubts = [*([f"{', '.join(unsaid)} not said there"] if unsaid else []), *(f"{option} here" for option in _rows_of_its_own(plan))]
     return ("not known", "; ".join(doubts)) if doubts else ("yes", "")
 
 

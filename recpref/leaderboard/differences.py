@@ -33,13 +33,14 @@ def trains_itself(plan: Plan) -> bool:
     return ":" not in plan.model.name and components.trains_itself(components.find("model", plan.model.name))
 
 
-def differences(plan: Plan, data_digest: str) -> list[str]:
+def differences(plan: Plan, *digests: str) -> list[str]:
     """The overrides that make this plan of its model and recipe, without its data and seed. Of a model that is not ours none can be
-    known, and of another part that is not ours no more than the parts, because nothing is imported for them."""
+    known, and of another part that is not ours no more than the parts, because nothing is imported for them. ``digests`` are those of its
+    data, and of what else it learned from."""
     if ":" in plan.model.name:
         return []
     said = _differences(plan)
-    return [*said, *_start(plan, data_digest, said)]
+    return [*said, *_start(plan, digests, said)]
 
 
 def _parts(plan: Plan) -> dict[str, Part]:
@@ -59,7 +60,7 @@ def _differences(plan: Plan) -> list[str]:
     return [*kinds, *said]
 
 
-def _start(plan: Plan, data_digest: str, said: list[str]) -> list[str]:
+def _start(plan: Plan, digests: tuple[str, ...], said: list[str]) -> list[str]:
     """What says where training started: the run's folder, unless its name is that of the base's own run, or of the plan's own."""
     usually = usual(plan.model.name, plan.recipe).start
     if plan.start == "none":
@@ -70,7 +71,7 @@ def _start(plan: Plan, data_digest: str, said: list[str]) -> list[str]:
         before = compose([f"model={plan.model.name}", *said, f"start={start}"], strict=False).before
         assert before is not None
         before = before.on(plan.data.name, frame=plan.data.frame, **plan.data.options)
-        if Path(plan.start).name == f"{before.digest(data_digest)}-s{plan.seed}":
+        if Path(plan.start).name in {f"{before.digest(digest)}-s{plan.seed}" for digest in digests if digest}:
             return [] if start == usually else [f"start={start}"]
     return [f"start={plan.start}"]
 
@@ -112,11 +113,11 @@ def taught_by(plan: Plan) -> dict[str, str]:
     return {kind: name for kind, name in names.items() if kind not in nothing}
 
 
-def command(plan: Plan, data_digest: str) -> str:
-    """The line that trains this plan again; empty where it cannot be known."""
+def command(plan: Plan, *digests: str) -> str:
+    """The line that trains this plan again; empty where it cannot be known. ``digests`` as for ``differences``."""
     if plan.data.frame or any(":" in part.name for part in _parts(plan).values()):
         return ""
-    parts = [f"model={plan.model.name}", *of_data(plan), *differences(plan, data_digest), f"seed={plan.seed}"]
+    parts = [f"model={plan.model.name}", *of_data(plan), *differences(plan, *digests), f"seed={plan.seed}"]
     return shlex.join(["python", "-m", "recpref.train", *parts])
 
 

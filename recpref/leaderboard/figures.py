@@ -141,16 +141,17 @@ FLIPS = {"train/flip_mean": "mean", "train/flip_sd": "deviation", "train/flip_au
 
 
 def flips(rows: Sequence[Row]) -> Figure | None:
-    """What NBPO's rows learned of the chance that a negative is a positive nobody saw: a constant one has deviation 0 and AUC 0.5."""
-    learned = [row for row in rows if FLIPS.keys() <= row.aspects.keys()]
+    """What NBPO's rows learned of the chance that a negative is a positive nobody saw: a constant one has deviation 0 and AUC 0.5. Where no
+    sampled negative is a positive there is no AUC."""
+    learned = [row for row in rows if FLIPS.keys() & row.aspects.keys()]
     if not learned:
         return None
     names = [_name(row) for row in learned]
     traces = [
-        {"type": "bar", "name": said, "x": names, "y": [row.aspects[key] for row in learned], "marker": {"color": _colour(place)}}
+        {"type": "bar", "name": said, "x": names, "y": [row.aspects.get(key) for row in learned], "marker": {"color": _colour(place)}}
         for place, (key, said) in enumerate(FLIPS.items())
     ]
-    cells = [[row.label, *(f"{row.aspects[key]:.4f}" for key in FLIPS)] for row in learned]
+    cells = [[row.label, *(f"{row.aspects[key]:.4f}" if key in row.aspects else "" for key in FLIPS)] for row in learned]
     layout = {"barmode": "group", "xaxis": {"title": {"text": "model"}}, "yaxis": {"title": {"text": "flip probability"}}}
     note = "Of the sampled negatives in the epoch that was kept; means over seeds. A head whose deviation is 0 has learned only a constant."
     return Figure("Flip probabilities", note, traces, layout, ["model", *FLIPS.values()], cells)

@@ -32,7 +32,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        """Unique in a suite, and fit for a screen."""
+        """What to call it on a screen; what tells it apart is its experiment."""
         said = self.experiment
         return " ".join(part for part in (said.data, said.grid, said.model, f"seed {said.seed}") if part)
 

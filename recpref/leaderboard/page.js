@@ -4,7 +4,8 @@
 function compared(cell) {
   const text = (cell.dataset.sort ?? cell.textContent).trim();
   const number = Number(text);
-  return text === "" ? null : Number.isNaN(number) ? text.toLowerCase() : number;
+  if (text === "" || /^[+-]?(nan|inf|infinity)$/i.test(text)) return null; // no number is nothing to compare
+  return Number.isNaN(number) ? text.toLowerCase() : number;
 }
 
 function inOrder(left, right, falling) {

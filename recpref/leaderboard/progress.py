@@ -55,7 +55,7 @@ class Teller:
     def tell(self, job: Job, seconds: float, result: str) -> None:
         """``job`` has ended as its state says; ``result`` is what to show of it."""
         self.clock.add(job, seconds)
-        self.waiting = [other for other in self.waiting if other.name != job.name]
+        self.waiting = [other for other in self.waiting if other.experiment != job.experiment]
         left = words(self.clock.left(self.waiting, self.workers)) if self.waiting else "done"
         line = f"[{self.total - len(self.waiting)}/{self.total}] {job.name}: {job.error or result}, {seconds:.0f} s; {left}"
         if self.bar is None:

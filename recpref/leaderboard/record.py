@@ -17,13 +17,15 @@ NEEDED = (FILE, "metrics.json", "environment.json", "per_user.parquet")
 SPREAD = ("hr", "ndcg", "recall", "mrr", "map", "f1", "precision")  # metrics with a value a user, and so with an interval
 OURS = ("train", "valid", "test", "llm")  # kinds of metrics, all of them numbers; what another toolkit says of itself may be text
 MEASURED = ("train/seconds", "train/parameters")  # of every run, whatever it is
+COUNTED = (*MEASURED, "train/epochs", "train/best_epoch")  # of the metrics of training, those that cannot be undefined
 NUMBERS = ("threads", "peak_memory_mib", "seconds_per_1000")  # of an environment
 CLOSE = 1e-6  # a mean over users was taken of the very values that are kept
 
 
 @dataclass(frozen=True)
 class Record:
-    """A run's folder, its plan and data, and what was measured; ``metrics`` as ``Run.metrics``."""
+    """A run's folder, its plan and data, and what was measured; ``metrics`` as ``Run.metrics``, but for what training logged of itself and
+    is undefined, such as an AUC without positives."""
 
     path: Path
     written: Written
@@ -71,6 +73,7 @@ def recorded(path: Path) -> Record:
         raise ValueError(f"{path} is damaged: it lacks {', '.join(missing)}; remove it and it will be made anew")
     written = read(path / FILE)
     metrics, environment = _table(path / "metrics.json"), _table(path / "environment.json")
+    metrics = {name: value for name, value in metrics.items() if not _undefined(name, value)}
     _refuse_text(path / "metrics.json", {name: value for name, value in metrics.items() if name.partition("/")[0] in OURS})
     _refuse_text(path / "environment.json", {name: environment[name] for name in NUMBERS if environment.get(name) is not None})
     if absent := [name for name in MEASURED if name not in metrics]:
@@ -90,9 +93,13 @@ def _table(file: Path) -> dict[str, Any]:
     return content
 
 
+def _undefined(name: str, value: Any) -> bool:
+    return name.startswith("train/") and name not in COUNTED and isinstance(value, float) and not math.isfinite(value)
+
+
 def _refuse_text(file: Path, values: dict[str, Any]) -> None:
     for name, value in values.items():
-        if not isinstance(value, int | float):
+        if not isinstance(value, int | float) or not math.isfinite(value):
             raise ValueError(f"{file} is damaged: {name} is {value!r}, and no number; {_remedy(file.parent)}")
 
 

@@ -61,7 +61,8 @@ class Standing:
 class Row:
     """One plan on one data set. ``means``, ``low`` and ``high`` (over users, of the mean over seeds) and ``deviation`` (over seeds)
     are by metric; ``aspects`` are all other test metrics and what the
-    objective logged, means over seeds. ``missing`` are seeds that were asked for in vain."""
+    objective logged, means over seeds. ``users`` stands for the set of the users that it was measured on. ``missing`` are seeds that
+    were asked for in vain."""
 
     label: str
     plan: Plan
@@ -80,6 +81,7 @@ class Row:
     budget: str
     command: str
     n_users: int
+    users: int
     missing: tuple[int, ...] = ()
     grid: str = ""
     claims: list[Claimed] = field(default_factory=list)
@@ -129,11 +131,18 @@ class Row:
 @lru_cache(maxsize=256)
 def user_values(paths: tuple[Path, ...], metric: str) -> pd.Series:
     """The mean over runs of a metric of every user. Raises: ValueError where runs have other users than each other."""
-    frames = [pd.read_parquet(path / "per_user.parquet", columns=["user", metric]).set_index("user")[metric] for path in paths]
-    for path, frame in zip(paths, frames, strict=True):
-        if not frame.index.equals(frames[0].index):
-            raise ValueError(f"{path} has other users than {paths[0]}, and seeds of one plan have the same")
+    frames = [frame[metric] for frame in _frames(paths, ["user", metric])]
     return sum(frames[1:], frames[0]) / len(frames)
+
+
+def _frames(paths: Sequence[Path], columns: list[str] | None = None) -> list[pd.DataFrame]:
+    """The users' values of each run, in the order of the first. Raises: ValueError where runs have other users than each other."""
+    frames = [pd.read_parquet(path / "per_user.parquet", columns=columns).set_index("user") for path in paths]
+    users = frames[0].index
+    for path, frame in zip(paths, frames, strict=True):
+        if len(frame) != len(users) or not frame.index.isin(users).all():
+            raise ValueError(f"{path} has other users than {paths[0]}, and seeds of one plan have the same")
+    return [frame.loc[users] for frame in frames]
 
 
 def headline_of(rows: Sequence[Row]) -> str:
@@ -205,7 +214,7 @@ def twice(paths: Iterable[Path]) -> dict[Path, str]:
 @lru_cache(maxsize=4096)
 def _heads(path: Path) -> tuple[Record, str]:
     record = recorded(path)
-    return Record(record.path, record.written, record.metrics, record.environment), record.plan.digest(record.written.data_digest)
+    return Record(record.path, record.written, record.metrics, record.environment), record.written.digest
 
 
 def recorded_once(path: Path) -> Record:
@@ -223,10 +232,10 @@ def _missing(row: Row, wanted: Mapping[str, Sequence[int]]) -> tuple[int, ...]:
 
 @lru_cache(maxsize=4096)
 def row_of(paths: tuple[Path, ...]) -> Row:
-    """The row of runs that differ in their seed only."""
+    """The row of runs that differ in their seed only. Raises: ValueError where they have other users than each other."""
     records = sorted((recorded_once(path) for path in paths), key=lambda record: record.plan.seed)
     first, plan = records[0], records[0].plan
-    frames = [pd.read_parquet(record.path / "per_user.parquet").set_index("user") for record in records]
+    frames = _frames([record.path for record in records])
     metrics = [column for column in map(str, frames[0].columns) if column.partition("@")[0] in SPREAD]
     mean = sum((frame[metrics] for frame in frames[1:]), frames[0][metrics]) / len(frames)
     bounds = {metric: interval(mean[metric].to_numpy(dtype=np.float64)) for metric in metrics} if len(mean) else {}
@@ -245,16 +254,18 @@ def row_of(paths: tuple[Path, ...]) -> Row:
         by_seed={metric: [float(frame[metric].mean()) for frame in frames] for metric in metrics} if len(mean) else {},
         aspects=_aspects(records, metrics),
         cost=_cost(records),
-        options=differences.differences(plan, first.written.data_digest),
+        options=differences.differences(plan, first.written.data_digest, first.written.seen),
         budget=differences.budget(plan, epochs),
-        command=differences.command(plan, first.written.data_digest),
+        command=differences.command(plan, first.written.data_digest, first.written.seen),
         n_users=len(mean),
+        users=int(pd.util.hash_pandas_object(frames[0].index, index=False).sum()) if len(mean) else 0,
     )
 
 
 def _aspects(records: list[Record], metrics: list[str]) -> dict[str, float]:
     others = {*(f"test/{metric}" for metric in metrics), *COURSE}
-    keys = [key for key in records[0].metrics if key.partition("/")[0] in ("test", "llm", "train") and key not in others]
+    every = dict.fromkeys(key for record in records for key in record.metrics)  # what is undefined of one seed is there of another
+    keys = [key for key in every if key.partition("/")[0] in ("test", "llm", "train") and key not in others]
     values = {key: [record.metrics[key] for record in records if key in record.metrics] for key in keys}
     return {key: float(np.mean(found)) for key, found in values.items()}
 

@@ -12,7 +12,7 @@
     ml_100k = ["data=ml_100k"]
 
     [[grids]]                                # without any: all models on all data
-    title = "Leave-one-out"
+    title = "Leave-one-out"                  # of its own, where several grids share data and models
     overrides = ["split=leave_one_out"]
     data = ["ml_100k"]                       # without: all; models likewise
 
@@ -116,7 +116,7 @@ def _words(hint: Any) -> str:
 
 
 def _check(suite: Suite, file: Path) -> None:
-    """Raises: ValueError for labels that nothing has, an empty suite, or seeds that repeat."""
+    """Raises: ValueError for labels that nothing has, an empty suite, or seeds and grids that repeat."""
     for what, found in (("models", suite.models), ("data", suite.data), ("seeds", suite.seeds), ("grids", suite.grids)):
         if not found:
             raise ValueError(f"{file}: {what} is empty, so there is nothing to run")
@@ -132,7 +132,19 @@ def _check(suite: Suite, file: Path) -> None:
         for label in asked:
             if label not in known:
                 raise ValueError(f"{file}: {unknown(what, label, known)}")
+    _check_apart(suite, file)
     _check_tuned(suite, file)
+
+
+def _check_apart(suite: Suite, file: Path) -> None:
+    """Raises: ValueError for experiments that nothing tells apart: by its title a grid is found again."""
+    for grid in suite.grids:
+        if len(set(grid.models)) < len(grid.models):
+            raise ValueError(f"{file}: models = {grid.models} repeat, and a result counts once")
+    for (data, title, model), times in Counter((data, grid.title, model) for data, grid, model in suite.combinations()).items():
+        if times > 1:
+            called = f"the title {title!r}" if title else "no title"
+            raise ValueError(f"{file}: {times} grids with {called} run {model} on {data}; give each grid a title of its own")
 
 
 def _check_tuned(suite: Suite, file: Path) -> None:

@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 
+from recpref import components
 from recpref.composition import compose
 from recpref.data.interactions import Interactions
 from recpref.evaluation.measures import evaluation_of
 from recpref.experiment import validated
+from recpref.plan import Plan
 from recpref.training.stopping import Stopping
 from recpref.tuning.space import Among, Dimension, overrides
 
@@ -34,6 +36,20 @@ class Pruning(pl.Callback):
             raise optuna.TrialPruned(f"pruned after epoch {trainer.current_epoch + 1}")
 
 
+def judged_by(plan: Plan) -> str:
+    """The validation metric that trials of a plan are judged by: NDCG at the k that it stops by. A model that counts stops by nothing:
+    without that k among ``evaluation.ks``, the largest one below it is taken, or the smallest.
+
+    Raises: ValueError where the k that a training stops by is not measured.
+    """
+    stopping, ks = Stopping(**plan.stopping), evaluation_of(plan).ks
+    if stopping.k in ks:
+        return stopping.metric
+    if not components.trains_itself(components.find("model", plan.model.name)):
+        raise ValueError(f"stopping.k={stopping.k} chooses, so it must be among evaluation.ks={list(ks)}")
+    return f"valid/ndcg@{max((k for k in ks if k <= stopping.k), default=min(ks))}"
+
+
 class Problem(NamedTuple):
     """What all trials of a study share. ``fixed`` are overrides; the budget is part of them."""
 
@@ -42,25 +58,23 @@ class Problem(NamedTuple):
     data: Interactions
 
     def __call__(self, trial: Any) -> float:
-        """The best validation NDCG of a new configuration, at the k that the plan stops by.
+        """The best validation NDCG of a new configuration, as ``judged_by`` says.
 
         Raises: optuna.TrialPruned; ValueError for a combination that no run would take; KeyboardInterrupt where it was stopped.
         """
         found = overrides(self.space, lambda key, choice: _asked(trial, key, choice))
         trial.set_user_attr("overrides", found)
         plan = compose([*self.fixed, *found, "logger=csv"])
-        stopping, ks = Stopping(**plan.stopping), evaluation_of(plan).ks
-        if stopping.k not in ks:
-            raise ValueError(f"stopping.k={stopping.k} chooses, so it must be among evaluation.ks={list(ks)}")
+        metric = judged_by(plan)
         start = time.perf_counter()
         with tempfile.TemporaryDirectory(prefix="recpref-trial-") as place:
-            metrics, course = validated(plan, self.data, Path(place), watchers=[Pruning(trial, stopping.metric)])
+            metrics, course = validated(plan, self.data, Path(place), watchers=[Pruning(trial, metric)])
         if course.interrupted:
             raise KeyboardInterrupt
         trial.set_user_attr("seconds", time.perf_counter() - start)
         trial.set_user_attr("best_epoch", course.best_epoch)
         trial.set_user_attr("underfit", course.underfit)
-        return float(metrics[stopping.metric])
+        return float(metrics[metric])
 
 
 def _asked(trial: Any, key: str, choice: Dimension) -> Any:

@@ -52,16 +52,18 @@ def make_run(tmp_path: Path) -> MakeRun:
         metrics: dict[str, float] | None = None,
         environment: dict[str, object] | None = None,
         columns: Sequence[str] = ("hr@10", "ndcg@10", "ndcg@5"),
+        codes: str = "",
         **facts: object,
     ) -> Path:
         plan = as_located(*(overrides or ("model=popular",)), seed=seed, data=data)
         digest = DIGEST if data == "ml_100k" else sha256(data.encode()).hexdigest()
-        place = tmp_path / "runs" / data / plan.model.name.replace(":", "_") / f"{plan.digest(digest)}-s{seed}"
+        written = Written(plan, digest, Sizes(40, 60 if values is None else len(values)), digest + codes)
+        place = tmp_path / "runs" / data / plan.model.name.replace(":", "_") / f"{written.digest}-s{seed}"
         place.mkdir(parents=True)
         rng = np.random.default_rng(seed)
         drawn = np.where(rng.random(60) < mean, 1.0, 0.0) if values is None else np.asarray(values, dtype=np.float64)
         users = pd.DataFrame({"user": [f"u{n}" for n in range(len(drawn))], **dict.fromkeys(columns if len(drawn) else (), drawn)})
-        write(place, Written(plan, digest, Sizes(40, len(drawn))))
+        write(place, written)
         trained = (
             {}
             if epochs is None

@@ -53,6 +53,20 @@ def test_the_files_of_a_suite(jobs: list[Job], tmp_path: Path) -> None:
     assert [failure["error"] for failure in failures] == ["killed by SIGKILL", "not here: data=steam", "not here: data=steam"]
 
 
+def test_a_run_of_other_users_costs_its_own_standing(make_run, tmp_path: Path) -> None:
+    """The others are compared, and the page says why it is not."""
+    paths = [make_run("model=ease", mean=0.9), make_run("model=popular"), make_run("model=markov", values=[1, 0, 1])]
+    jobs = [Job(Experiment(path.parent.name, "ml", "", 1, ()), "finished", path=path) for path in paths]
+    rows = Board.of_suite(SUITE, "x", tmp_path / "suite-tiny").write_jobs(jobs)
+    assert {row.label: row.standing.place if row.standing else None for row in rows} == {
+        "ease": "best",
+        "popular": "behind",
+        "markov": None,
+    }
+    for name in ("leaderboard.html", "leaderboard.md"):
+        assert "markov on ml_100k was measured on other users" in (tmp_path / "suite-tiny" / name).read_text()
+
+
 def test_written_twice_it_is_the_same(jobs: list[Job], tmp_path: Path) -> None:
     board = Board.of_suite(SUITE, "x", tmp_path / "suite-tiny")
     board.write_jobs(jobs)

@@ -73,6 +73,43 @@ def test_a_claim_is_about_the_loss_it_was_made_with(tmp_path: Path, located) -> 
     assert claimed(located("model=sasrec", data="ml_100k"), ML_1M, [], claims, first="ndcg@10") == []
 
 
+def test_a_loss_that_nobody_takes_is_not_the_one_of_a_claim(tmp_path: Path, located) -> None:
+    """NBPO has its own: the cross-entropy in its plan is a default, and the claim about that is no claim about NBPO."""
+    claims, _ = read(written(tmp_path, TEXT))
+    nbpo = located("model=sasrec", "objective=nbpo", "sampler=uniform", data="ml_1m")
+    assert nbpo.loss.name == "cross_entropy"
+    assert claimed(nbpo, ML_1M, [], claims, first="ndcg@10") == []
+
+
+@pytest.mark.parametrize(
+    ("data", "overrides", "n_claims"),
+    [
+        ("amazon_beauty_2014", ("model=ada_retrieval", "loss=bce", "sampler=uniform"), 1),
+        ("amazon_beauty_2014", ("model=ada_retrieval", "base=gru4rec", "loss=bce", "sampler=uniform"), 0),
+        ("amazon_electronics_nbpo", ("model=nbpo_mf", "model.method=nbpo"), 1),
+        ("amazon_electronics_nbpo", ("model=nbpo_mf", "model.method=nbpo", "model.flip=0.5"), 0),
+    ],
+)
+def test_the_claims_that_ship_are_about_the_papers_models_and_not_the_controls(
+    data: str, overrides: tuple[str, ...], n_claims: int, located
+) -> None:
+    claims, _ = read(file())
+    assert len(claimed(located(*overrides, data=data), Sizes(1, 1), [], claims, first="ndcg@10")) == n_claims
+
+
+@pytest.mark.parametrize(
+    ("protocol", "known", "matches", "reason"),
+    [
+        (Conditions("given", "full", True, valid_known=False), "false", "yes", ""),
+        (Conditions("given", "full", True, valid_known=False), "true", "no", "valid_known: false there, true here"),
+        (Conditions("given", "full"), "true", "not known", "filter_seen, valid_known not said there"),
+    ],
+)
+def test_whether_validation_rows_count_as_wrong_at_test(protocol: Conditions, known: str, matches: str, reason: str, located) -> None:
+    plan = located("model=popular", "split=given", f"split.valid_known={known}", data="ml_1m")
+    assert matched(protocol, plan, ML_1M) == (matches, reason)
+
+
 @pytest.mark.parametrize(
     ("protocol", "matches", "reason"),
     [

@@ -64,6 +64,16 @@ def test_where_training_started_is_in_the_command(overrides: list[str], expected
     assert differences(plan, DIGEST) == expected
 
 
+def test_a_start_is_found_by_what_the_run_learned_from_beside_its_data(located) -> None:
+    """Its base's folder is called by the codes, too."""
+    plan = located("model=sasrec", "table=semantic_ids", "start=self", seed=4)
+    assert plan.before is not None
+    before = replace(plan.before, seed=4).on(plan.data.name, **plan.data.options)
+    plan = replace(plan, start=f"runs/ml_100k/sasrec/{before.digest('codes')}-s4", before=None)
+    assert "start=self" in differences(plan, DIGEST, "codes")
+    assert f"start={plan.start}" in differences(plan, DIGEST)
+
+
 def test_data_that_is_read_otherwise_is_in_the_command(located) -> None:
     """A card's own columns are left out; another time than the card's is not, and nor are those of a file."""
     assert command(located("model=popular"), DIGEST) == "python -m recpref.train model=popular data=ml_100k seed=1"

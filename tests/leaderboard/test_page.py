@@ -108,6 +108,18 @@ def test_the_page_says_what_there_is(rows: list) -> None:
         assert part in text, part
 
 
+def test_what_is_undefined_leaves_the_scripts_of_the_page_alone(make_run) -> None:
+    """JSON has no NaN, and a browser that meets one draws and sorts nothing. The means of the seeds that have the number stand there."""
+    nothing = {"train/flip_mean": 0.5, "train/flip_sd": 0.1, "train/flip_auc": float("nan")}
+    nbpo = ("model=sasrec", "objective=nbpo", "sampler=uniform")
+    paths = [make_run(*nbpo, seed=seed, epochs=2, metrics=nothing | more) for seed, more in ((1, {}), (2, {"train/flip_auc": 0.7}))]
+    rows = rows_of([*paths, make_run(*nbpo, "model.d_model=32", epochs=2, metrics=nothing)])
+    assert {len(row.seeds): row.aspects.get("train/flip_auc") for row in rows} == {2: 0.7, 1: None}
+    plots = json.loads(outline(page(rows, STORY)).script["plots"], parse_constant=pytest.fail)
+    (flips,) = ([trace["y"] for trace in plot["data"]] for plot in plots if "flip" in plot["layout"]["yaxis"]["title"]["text"])
+    assert flips == [[0.5, 0.5], [0.1, 0.1], [row.aspects.get("train/flip_auc") for row in rows]]
+
+
 def test_data_of_one_name_that_differ_are_filtered_apart(rows: list) -> None:
     """What the page offers to filter by is what its rows are marked with."""
     twins = [replace(rows[0], data_digest="e" * 64), *rows[:3]]
@@ -144,13 +156,13 @@ def test_the_order_of_cells_in_node() -> None:
     code = (
         (pages.HERE / "page.js").read_text()
         + """
-    const v = ["10", "9", "", "-1.5"];
+    const v = ["10", "nan", "9", "", "-1.5", "-inf", "Infinity"];
     const sorted = (values, falling) => values.map((v) => compared({ dataset: {}, textContent: v })).sort((a, b) => inOrder(a, b, falling));
     console.log(JSON.stringify([sorted(v, false), sorted(v, true), sorted(["b", "A", ""], false)]));
     """
     )
     done = subprocess.run(["node", "-e", code], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == [[-1.5, 9, 10, None], [10, 9, -1.5, None], ["a", "b", None]]
+    assert json.loads(done.stdout) == [[-1.5, 9, 10, *[None] * 4], [10, 9, -1.5, *[None] * 4], ["a", "b", None]]
 
 
 @pytest.fixture(scope="module")

@@ -50,6 +50,15 @@ def test_a_line_a_run(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+def test_experiments_of_one_name_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    """Data called "a b", and data "a" in a grid "b"."""
+    todo = [Job(Experiment("ease", "a b", "", 1, ()), "finished"), Job(Experiment("ease", "a", "b", 1, ()), "finished")]
+    assert todo[0].name == todo[1].name
+    with teller(todo, 1) as tell:
+        tell.tell(todo[0], 1.0, "x")
+    assert capsys.readouterr().out == "[1/2] a b ease seed 1: x, 1 s; about 1 s left\n"
+
+
 def test_a_bar_on_a_terminal() -> None:
     """Names are text there, too; the bar ends full."""
     import io

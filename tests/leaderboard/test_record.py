@@ -102,6 +102,9 @@ def test_users_or_values_that_were_lost_are_damage(make_run, what: str) -> None:
         ("metrics.json", {"train/seconds": "long", "train/parameters": 1}, r"train/seconds is 'long', and no number; remove"),
         ("metrics.json", {"train/seconds": 1, "train/parameters": [1]}, r"train/parameters is \[1\], and no number; remove"),
         ("metrics.json", {"train/seconds": None, "train/parameters": 1}, r"train/seconds is None, and no number; remove"),
+        ("metrics.json", {"train/seconds": 1, "train/parameters": 1, "test/coverage@10": float("nan")}, r"test/coverage@10 is nan, and no"),
+        ("metrics.json", {"train/seconds": float("inf"), "train/parameters": 1}, r"train/seconds is inf, and no number; remove"),
+        ("environment.json", {"peak_memory_mib": float("nan")}, r"environment.json is damaged: peak_memory_mib is nan, and no number"),
         ("environment.json", {"threads": "two"}, r"environment.json is damaged: threads is 'two', and no number; remove"),
     ],
 )
@@ -110,6 +113,13 @@ def test_texts_where_numbers_belong_are_damage(make_run, file: str, content: dic
     (path / file).write_text(json.dumps(content))
     with pytest.raises(ValueError, match=said):
         recorded(path)
+
+
+def test_what_training_logged_and_is_undefined_is_not_there(make_run) -> None:
+    """An AUC without positives: the run is whole, and the number is none."""
+    record = recorded(make_run(epochs=2, metrics={"train/flip_auc": float("nan"), "train/flip_sd": 0.1}))
+    assert "train/flip_auc" not in record.metrics
+    assert record.metrics["train/flip_sd"] == 0.1
 
 
 def test_nothing_held_out_is_no_damage(make_run) -> None:

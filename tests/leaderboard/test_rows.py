@@ -8,7 +8,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from recpref.leaderboard.rows import PLANNED, headline_of, rows_of, twice, user_values
+from recpref.leaderboard.rows import PLANNED, headline_of, rows_of, twice, user_values, whole_rows
 from recpref.significance import interval
 
 
@@ -52,6 +52,16 @@ def test_other_plans_and_data_are_other_rows(make_run) -> None:
     rows = rows_of([low, high, elsewhere])
     assert [row.paths[0] for row in rows] == [high, low, elsewhere]
     assert rows[2].protocol == "leave_one_out, valid_users=9, full ranking, seen items filtered"
+
+
+def test_other_codes_are_other_rows_of_one_table(make_run) -> None:
+    """A row is called as its runs' folders are, so that a suite finds its own."""
+    table = ("model=sasrec", "table=semantic_ids")
+    paths = [make_run(*table, seed=seed, codes=codes, epochs=1) for seed, codes in ((1, "one"), (2, "one"), (3, "other"))]
+    rows = rows_of(paths, labels={paths[2].name.removesuffix("-s3"): "other codes"})
+    assert {row.label: row.seeds for row in rows} == {"sasrec": (1, 2), "other codes": (3,)}
+    assert {row.digest for row in rows} == {path.name.partition("-s")[0] for path in paths}
+    assert len({row.data_digest for row in rows}) == 1
 
 
 def test_what_a_suite_says_is_in_the_rows(make_run) -> None:
@@ -121,6 +131,18 @@ def test_seeds_with_other_users_are_refused(make_run) -> None:
     paths = (make_run(seed=1, values=[1, 0]), make_run(seed=2, values=[1, 0, 0]))
     with pytest.raises(ValueError, match="has other users than"):
         user_values(paths, "hr@10")
+    with pytest.raises(ValueError, match="has other users than"):
+        rows_of(paths)
+    rows, wrong = whole_rows([*paths, make_run("model=ease")])
+    assert [row.label for row in rows] == ["ease"]
+    assert wrong == [f"{paths[0]}: {paths[1]} has other users than {paths[0]}, and seeds of one plan have the same"]
+
+
+def test_seeds_whose_users_stand_in_another_order_are_one_row(make_run) -> None:
+    paths = (make_run(seed=1, values=[1, 0, 0]), make_run(seed=2, values=[1, 1, 0]))
+    pd.read_parquet(paths[1] / "per_user.parquet").iloc[::-1].to_parquet(paths[1] / "per_user.parquet")
+    (row,) = rows_of(paths)
+    assert row.values("hr@10").to_dict() == {"u0": 1, "u1": 0.5, "u2": 0}
 
 
 def test_an_interrupted_run_is_no_result(make_run) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from recpref.leaderboard.rows import rows_of
-from recpref.leaderboard.standing import BEHIND, BEST, LEVEL, between, comparable, together, told_apart, with_standings
+from recpref.leaderboard.standing import BEHIND, BEST, LEVEL, between, comparable, strangers, together, told_apart, with_standings
 from recpref.significance import holm
 
 
@@ -28,8 +28,15 @@ def test_best_level_and_behind(make_run) -> None:
     assert behind.standing.comparison.difference == pytest.approx(0.4)
     assert behind.standing.against == "ease"
     raw = np.array([row.standing.comparison.p_randomisation for row in (level, behind)])
-    assert [level.standing.p_holm, behind.standing.p_holm] == list(holm(raw))
-    assert behind.standing.p_holm == pytest.approx(2 * raw[1])
+    assert [level.standing.p_holm, behind.standing.p_holm] == list(holm(raw, among=3))
+    assert behind.standing.p_holm == pytest.approx(3 * raw[1])  # three models are three pairs
+
+
+def test_of_very_many_rows_one_can_still_be_behind(make_run) -> None:
+    """24 rows are 276 pairs: the smallest p of 9,999 draws times that is .055, so more are drawn."""
+    paths = [make_run(f"model.last_days={days}", "model=popular", values=hits(0.5 if days > 1 else 0.1)) for days in range(1, 25)]
+    *_, worst = with_standings(rows_of(paths))
+    assert (worst.standing.place, worst.standing.p_holm) == (BEHIND, pytest.approx(276 * 2 / 30_000))
 
 
 def test_a_clear_winner_beats_every_other(make_run) -> None:
@@ -70,6 +77,18 @@ def test_the_order_of_rows_and_of_users_does_not_matter(make_run) -> None:
 def test_other_users_do_not_compare(make_run) -> None:
     with pytest.raises(ValueError, match="measured on other users"):
         between((make_run("model=ease", values=[1, 0]),), (make_run(values=[1, 0, 1]),), "hr@10")
+
+
+def test_a_row_of_other_users_stands_nowhere_and_the_others_as_without_it(make_run) -> None:
+    """It has the best number of all; one line says why it is no winner. Of two rows that share no users neither stands."""
+    paths = [make_run("model=ease", values=hits(0.9)), make_run("model=popular", values=hits(0.2))]
+    alone = with_standings(rows_of(paths))
+    odd = make_run("model=markov", values=np.ones(199))
+    rows = with_standings(rows_of([*paths, odd]))
+    assert {row.label: row.standing for row in rows} == {"markov": None, **{row.label: row.standing for row in alone}}
+    line = f"markov on ml_100k was measured on other users than most of its table, and is compared with none: {odd}"
+    assert (strangers(alone), strangers(rows)) == ([], [line])
+    assert [row.standing for row in with_standings(rows_of([paths[0], odd]))] == [None, None]
 
 
 def test_without_a_common_cut_off_nobody_stands_anywhere(make_run) -> None:

@@ -42,6 +42,40 @@ def test_unknown_suites(tmp_path: Path) -> None:
         read(str(tmp_path / "nowhere.toml"))
 
 
+GRIDS = """
+title = "Tiny"
+[models]
+popular = ["model=popular"]
+markov = ["model=markov"]
+[data]
+ml = ["data=ml_100k"]
+[[grids]]
+{first}
+[[grids]]
+overrides = ["split=global_temporal"]
+{second}
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "says"),
+    [
+        ("", "", "2 grids with no title run popular on ml; give each grid a title of its own"),
+        ('title = "A"\nmodels = ["markov"]', 'title = "A"', "2 grids with the title 'A' run markov on ml"),
+        ('models = ["popular", "popular"]', 'title = "B"', r"models = \['popular', 'popular'\] repeat"),
+    ],
+)
+def test_experiments_that_nothing_tells_apart_are_refused(tmp_path: Path, first: str, second: str, says: str) -> None:
+    """All but the last one's rows would be lost."""
+    with pytest.raises(ValueError, match=says):
+        read(written(tmp_path, GRIDS.format(first=first, second=second)))
+
+
+def test_grids_of_one_title_that_share_nothing_are_fine(tmp_path: Path) -> None:
+    suite = read(written(tmp_path, GRIDS.format(first='models = ["popular"]', second='models = ["markov"]')))
+    assert [(e.model, len(e.overrides)) for e in suite.experiments()] == [("popular", 3)] * 3 + [("markov", 4)] * 3
+
+
 @pytest.mark.parametrize("name", names())
 def test_the_suites_that_ship_compose(name: str) -> None:
     """Every model and every grid of a suite is a complete plan, whether its data is here or not."""

@@ -14,6 +14,7 @@ import recpref
 from recpref.data.interactions import Interactions
 from recpref.data.vocabulary import Vocabulary
 from recpref.layers.item_table import ItemTable
+from recpref.plan import FILE, read
 from recpref.tables.semantic_ids import SemanticIds
 
 
@@ -88,6 +89,7 @@ def test_what_is_learned_of_an_item_holds_for_its_like(tmp_path: Path, unchecked
     options = ["model=sasrec", "recipe=published", "model.dropout=0", "model.attention_dropout=0", "model.d_model=32", f"out={tmp_path}"]
     options += ["table=semantic_ids", "table.n_levels=2", "table.n_codes=10"]
     run = recpref.fit(*options, "trainer.max_epochs=40", "optimizer.lr=1e-2", "loader.batch_size=32", data=data)
+    assert read(run.path / FILE).digest == run.path.name.removesuffix("-s1"), "what is written says what the folder is called by"
     again = recpref.load(run.path)
     assert type(again.model.items).__name__ == "SemanticIds"
     best = again.recommend(data.where(data.time < 7), 3, filter_seen=False)

@@ -66,6 +66,15 @@ def test_a_model_that_only_counts_has_a_value_too(study):
     assert study.best_trial.user_attrs["best_epoch"] == 0
 
 
+@pytest.mark.parametrize(("ks", "metric"), [("[5,20]", "ndcg@5"), ("[20,50]", "ndcg@20"), ("[3,10]", "ndcg@10")])
+def test_a_model_that_counts_is_judged_by_the_nearest_cut_off_that_is_measured(study, tmp_path, ks, metric):
+    """It stops by nothing, so that nobody can say stopping.k of it."""
+    fixed = ("model=itemknn", f"evaluation.ks={ks}")
+    study.optimize(Problem(fixed, {"model.n_neighbours": Among(("5",))}, DATA), n_trials=1)
+    run = recpref.fit(*fixed, "model.n_neighbours=5", f"out={tmp_path}", data=DATA)
+    assert study.best_value == run.metrics[f"valid/{metric}"]
+
+
 def test_without_validation_there_is_nothing_to_choose_by(study):
     with pytest.raises(ValueError, match="leaves nothing to validate on"):
         study.optimize(Problem((*FIXED, "split=random", "split.valid_share=0"), SPACE, DATA), n_trials=1)
