@@ -71,6 +71,20 @@ def test_from_every_saved_state_training_ends_at_the_same_weights(model, accumul
         assert not (run.path / STATE).exists()
 
 
+def test_a_training_of_so_many_steps_continues_from_every_saved_state(frame, tmp_path):
+    """Ten steps, four an epoch: states between two steps only, three of a whole epoch and one of the last, whose second step is the end."""
+    data = interactions(frame)
+    with kept(tmp_path) as states:
+        whole = recpref.fit("model=sasrec", *OPTIONS, "trainer.max_steps=10", f"out={tmp_path / 'runs'}", data=data)
+    steps = [torch.load(state, weights_only=True)["global_step"] for state in states]
+    assert steps == [1, 2, 3, 5, 6, 7, 9]
+    expected = weights(whole)
+    assert whole.metrics["train/epochs"] == 3
+    for _, run in continued(whole, [states[2], states[6]], data):
+        assert equal(weights(run), expected)
+        assert metrics(run) == metrics(whole)
+
+
 def _start(csv, out, *extra):
     command = [sys.executable, "-m", "recpref.train", "model=bert4rec", f"data={csv}", *OPTIONS, f"out={out}", *extra]
     return subprocess.Popen(

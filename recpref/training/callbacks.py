@@ -42,19 +42,22 @@ class KeepBest(pl.Callback):
 class SaveState(pl.Callback):
     """Saves the state of training now and then: between two steps of an epoch, or when an epoch is over.
 
-    Never while gradients are being accumulated, which no state holds, and never once training is being stopped: the state is then no
-    longer one that an uninterrupted training goes through.
+    Never while gradients are being accumulated, which no state holds, and never once training is being stopped or has its steps: the
+    state is then no longer one that an uninterrupted training goes through. With ``trainer.max_steps`` between two steps only: Lightning
+    takes every state for one in the middle of an epoch then, and cannot go on from the end of one.
     """
 
     def __init__(self, path: Path, seconds: float):
         self.path, self.seconds, self.last = path, seconds, time.monotonic()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int) -> None:
-        if index + 1 < trainer.num_training_batches and (index + 1) % trainer.accumulate_grad_batches == 0:
+        within = index + 1 < trainer.num_training_batches and trainer.global_step != trainer.max_steps
+        if within and (index + 1) % trainer.accumulate_grad_batches == 0:
             self.save(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self.save(trainer)
+        if trainer.max_steps == -1:
+            self.save(trainer)
 
     def save(self, trainer: pl.Trainer) -> None:
         """Writes the state where the first process finds it due, in one step: a kill leaves the old state or the new one."""
