@@ -15,6 +15,7 @@ import torch
 from states import continued, kept
 
 import recpref
+from recpref import experiment
 from recpref.training import callbacks
 from recpref.workplace import STATE, place_of
 
@@ -69,6 +70,23 @@ def test_from_every_saved_state_training_ends_at_the_same_weights(model, accumul
         before = torch.load(state, weights_only=True)["seconds"]
         assert run.trained.seconds > before > 0  # time spent before the interruption counts
         assert not (run.path / STATE).exists()
+
+
+@pytest.mark.parametrize("objective", ["score", "nbpo"])
+def test_what_was_logged_of_an_epoch_survives_an_interruption_within_it(objective, frame, tmp_path, monkeypatch):
+    """Of the second epoch a state within it and one at its end; a row an epoch, to the last bit, and metrics that are taken from them."""
+    data, courses = interactions(frame), []
+    original = experiment.train
+    monkeypatch.setattr(experiment, "train", lambda *given: courses.append(original(*given)) or courses[-1])
+    nbpo = ("objective=nbpo", "objective.warmup_epochs=1", "sampler=uniform", "sampler.n_negatives=4")
+    options = ("model=sasrec", *OPTIONS, "trainer.max_epochs=2", *(nbpo if objective == "nbpo" else ()), f"out={tmp_path / 'runs'}")
+    with kept(tmp_path) as states:
+        whole = recpref.fit(*options, data=data)
+    assert [row["epoch"] for row in courses[0].losses] == [1.0, 2.0]
+    assert ("train/flip_mean" in whole.metrics) == (objective == "nbpo")
+    for _, run in continued(whole, [states[5], states[7]], data):
+        assert metrics(run) == metrics(whole)
+        assert courses[-1].losses == courses[0].losses
 
 
 def test_a_training_of_so_many_steps_continues_from_every_saved_state(frame, tmp_path):
