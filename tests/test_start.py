@@ -266,6 +266,15 @@ def test_a_damaged_run_or_none_is_refused(base: Run, data: Interactions, tmp_pat
         refuse_start(compose([*SASREC, f"start={copy}"]), data)
 
 
+def test_an_interrupted_run_is_refused(base: Run, data: Interactions, tmp_path: Path) -> None:
+    """The same command would mean other weights once it is finished."""
+    copy = Path(shutil.copytree(base.path, tmp_path / "copy"))
+    (copy / "metrics.json").write_text(json.dumps({**base.metrics, "train/interrupted": True}))
+    with pytest.raises(ValueError, match=rf"^start={copy} was interrupted; continue it with resume={copy}, or train it anew$"):
+        recpref.fit(*SASREC, f"start={copy}", f"out={tmp_path}/new", data=data)
+    assert not (tmp_path / "new").exists()
+
+
 def test_mistakes_of_the_second_stage_are_told_before_the_first(data: Interactions, tmp_path: Path) -> None:
     """Nobody waits for the base to learn that there are too many rounds, or rows of several targets."""
     for override, message in (
