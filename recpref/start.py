@@ -30,6 +30,11 @@ def finished(path: Path) -> bool:
     return not interrupted(path)
 
 
+def absolute(start: str) -> str:
+    """The folder of a run to start from, named so that it is found from anywhere."""
+    return str(Path(start).expanduser().absolute())
+
+
 def refuse_start(plan: Plan, data: Interactions) -> None:
     """Raises: ValueError where a plan cannot start from the run that it names; FileNotFoundError where there is none."""
     path = Path(plan.start)
