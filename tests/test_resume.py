@@ -72,6 +72,20 @@ def test_from_every_saved_state_training_ends_at_the_same_weights(model, accumul
         assert not (run.path / STATE).exists()
 
 
+def test_a_training_that_waits_for_its_least_number_of_epochs_is_continued(frame, tmp_path):
+    """Nothing is learned, so patience runs out at the second validation, after epoch 4; epoch 5 is the last, not 6, the next with one."""
+    data = interactions(frame)
+    least = ("stopping.patience=1", "trainer.min_epochs=5", "trainer.max_epochs=8", "optimizer.lr=1e-12")
+    with kept(tmp_path) as states:
+        whole = recpref.fit("model=sasrec", *OPTIONS, *least, f"out={tmp_path / 'runs'}", data=data)
+    assert whole.metrics["train/epochs"] == 5
+    last = torch.load(states[-2], weights_only=True)  # the last call, at the end of all, saves nothing
+    assert last["global_step"] == 19
+    for _, run in continued(whole, [states[-2]], data):
+        assert equal(weights(run), weights(whole))
+        assert metrics(run) == metrics(whole)
+
+
 @pytest.mark.parametrize("objective", ["score", "nbpo"])
 def test_what_was_logged_of_an_epoch_survives_an_interruption_within_it(objective, frame, tmp_path, monkeypatch):
     """Of the second epoch a state within it and one at its end; a row an epoch, to the last bit, and metrics that are taken from them."""

@@ -59,15 +59,27 @@ class SaveState(pl.Callback):
         if trainer.max_steps == -1:
             self.save(trainer)
 
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Patience that had run out before the state was saved is Lightning's to remember, and that training is to end, is not."""
+        early = trainer.early_stopping_callback
+        trainer.should_stop = trainer.should_stop or bool(early and early.stopped_epoch)
+
     def save(self, trainer: pl.Trainer) -> None:
         """Writes the state where the first process finds it due, in one step: a kill leaves the old state or the new one."""
-        if trainer.should_stop or not agreed(first() and time.monotonic() - self.last >= self.seconds):
+        if (trainer.should_stop and not _goes_on(trainer)) or not agreed(first() and time.monotonic() - self.last >= self.seconds):
             return
         partial = self.path.with_suffix(".partial")
         trainer.save_checkpoint(partial)
         if first():
             partial.replace(self.path)
         self.last = time.monotonic()
+
+
+def _goes_on(trainer: pl.Trainer) -> bool:
+    """Whether training only waits for ``trainer.min_epochs`` or ``trainer.min_steps`` since patience has run out."""
+    early, loop = trainer.early_stopping_callback, trainer.fit_loop
+    least = loop.epoch_progress.current.processed >= (loop.min_epochs or 0) and trainer.global_step >= (loop.min_steps or 0)
+    return bool(early and early.stopped_epoch) and not least
 
 
 class Lines(pl.Callback):
