@@ -228,7 +228,7 @@ def train(
         epochs=trainer.current_epoch,
         best_epoch=best.epoch if best is not None and best.weights else trainer.current_epoch,
         interrupted=interrupted.is_set(),
-        underfit=ran_out and best is not None and still_rising([row[stopping.metric] for row in module.validations]),
+        underfit=ran_out and bool(module.validations) and still_rising([row[stopping.metric] for row in module.validations]),
         losses=module.means.rows,
         validations=module.validations,
         before=module.before,
