@@ -56,6 +56,17 @@ def equal(left, right):
     return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
 
 
+def test_double_precision_continues_in_double_precision(frame, tmp_path):
+    """A state that was read into a model of single precision would lose half its digits."""
+    data = interactions(frame)
+    with kept(tmp_path) as states:
+        whole = recpref.fit("model=sasrec", *OPTIONS, "trainer.precision=64-true", f"out={tmp_path / 'runs'}", data=data)
+    expected = weights(whole)
+    for _, run in continued(whole, [states[6]], data):
+        assert equal(weights(run), expected)
+        assert metrics(run) == metrics(whole)
+
+
 @pytest.mark.parametrize(("model", "accumulated", "saved"), [("bert4rec", 1, 16), ("sasrec", 1, 16), ("sasrec", 2, 8)])
 def test_from_every_saved_state_training_ends_at_the_same_weights(model, accumulated, saved, frame, tmp_path):
     data = interactions(frame)

@@ -216,6 +216,8 @@ def train(
         trainer.callbacks.extend(watchers)
         if trainer.world_size > 1:
             connect_again(trainer.strategy.root_device)
+        if trainer.precision == "64-true":
+            module.double()  # Lightning's does so after it has read the saved state, of which a single-precision model keeps half
         with said_by_lightning(), graceful_interrupt(trainer) as interrupted, alone() if trainer.world_size == 1 else nullcontext():
             trainer.fit(module, datamodule=data, ckpt_path=state, weights_only=True)
     best = next((callback for callback in trainer.callbacks if isinstance(callback, KeepBest)), None)
