@@ -30,7 +30,7 @@ from recpref.resuming import agree, plan_to_continue
 from recpref.run import Run
 from recpref.saving import save, save_objective
 from recpref.source import identity, opened, opened_again, seen
-from recpref.start import begin, finished, refuse_start
+from recpref.start import absolute, begin, finished, refuse_start
 from recpref.together import by_all_or_one, made_before, refuse_processes, to_continue
 from recpref.training.datamodule import Data
 from recpref.training.module import Course, Training, train
@@ -175,6 +175,8 @@ def located(plan: Plan, data: Interactions) -> tuple[Plan, Path]:
     if plan.before is not None:
         _, start = located(plan.before.on(plan.data.name, frame=plan.data.frame), data)
         plan = replace(plan, start=str(start), before=None)
+    if plan.start != "none":
+        plan = replace(plan, start=absolute(plan.start))  # whoever continues it may stand elsewhere
     return plan, Path(plan.out).expanduser() / data.slug / plan.model.name / f"{plan.digest(seen(plan, data))}-s{plan.seed}"
 
 

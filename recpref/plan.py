@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -104,13 +105,15 @@ class Plan:
     def digest(self, data_digest: str) -> str:
         """Eight characters that stand for the experiment on this data, whatever the seed, what the data is called and wherever it is saved.
 
-        A run that was started from stands there by its model and its digest, whatever its seed where that is this one's, too. Where a
-        column of ratings was named, the data's digest has what came of it.
+        A run that was started from stands there by its model and its digest, whatever its seed where that is this one's, too; and by
+        where it lies, if its folder has lost the name that says so. Where a column of ratings was named, the data's digest has what came
+        of it.
         """
         same = {key: value for key, value in self.content.items() if key not in ("seed", "out", "logger", "start")}
         same |= {"data": self.data.options | ({"rating": None} if "rating" in self.data.options else {})}
         if self.start != "none":
-            same |= {"start": [part.removesuffix(f"-s{self.seed}") for part in Path(self.start).parts[-2:]]}
+            parts = Path(self.start).parts[-2:] if re.fullmatch(r"[0-9a-f]{8}-s-?\d+", Path(self.start).name) else (self.start,)
+            same |= {"start": [part.removesuffix(f"-s{self.seed}") for part in parts]}
         text = json.dumps([same, data_digest], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 

@@ -13,6 +13,7 @@ from recpref.data.cards import names
 from recpref.data.interactions import Interactions
 from recpref.plan import Plan, Written, read
 from recpref.source import identity
+from recpref.start import absolute
 from recpref.suggest import unknown
 from recpref.training.trackers import NONE
 from recpref.workplace import plan_of, state_of
@@ -33,7 +34,8 @@ def plan_to_continue(path: Path, asked: dict[str, str]) -> Plan:
     content = plan.content
     for key, value in asked.items():
         there = _there(key, content)
-        if not _same(value, there) and not (key == "logger" and value == NONE and there == []):
+        alike = _same(value, there) or (key == "start" and absolute(value) == absolute(there))
+        if not alike and not (key == "logger" and value == NONE and there == []):
             raise ValueError(
                 f"resume={path}: {key} is {there} there, and {value} was asked for; leave it out, or start anew without resume"
             )

@@ -30,10 +30,17 @@ def finished(path: Path) -> bool:
     return not interrupted(path)
 
 
+def absolute(start: str) -> str:
+    """The folder of a run to start from, named so that it is found from anywhere."""
+    return str(Path(start).expanduser().absolute())
+
+
 def refuse_start(plan: Plan, data: Interactions) -> None:
     """Raises: ValueError where a plan cannot start from the run that it names; FileNotFoundError where there is none."""
     path = Path(plan.start)
     written = complete(path)
+    if interrupted(path):
+        raise ValueError(f"start={path} was interrupted; continue it with resume={path}, or train it anew")
     there = written.plan
     if there.split != plan.split:
         raise ValueError(f"start={path} was trained on split={_said(there)} and may know what split={_said(plan)} holds out")

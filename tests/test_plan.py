@@ -107,15 +107,21 @@ def test_a_digest_covers_the_base_and_the_start() -> None:
     ada = [
         compose(["model=ada_retrieval", "start=none", *more]) for more in ([], ["base=gru4rec"], ["base.d_model=32"], ["model.n_rounds=2"])
     ]
-    plans = [*ada, planned(), planned(start="runs/a/sasrec/x-s1"), planned(start="runs/a/sasrec/y-s1")]
+    plans = [*ada, planned(), planned(start="runs/a/sasrec/0a1b2c3d-s1"), planned(start="runs/a/sasrec/4e5f6071-s1")]
+    assert len({plan.digest("data") for plan in plans}) == len(plans)
+
+
+def test_copies_of_runs_under_a_name_of_ones_own_are_known_by_where_they_lie() -> None:
+    """Their last two folders say nothing of what they are."""
+    plans = [planned(start=start) for start in ("/one/best/run", "/two/best/run", "/one/best/mine-s1", "/two/best/mine-s1")]
     assert len({plan.digest("data") for plan in plans}) == len(plans)
 
 
 def test_a_digest_is_the_same_for_all_seeds_that_start_from_their_own() -> None:
     """Seed 2 from seed 2's run; but seed 2 from seed 1's run is another experiment. Where the runs lie is nothing to it."""
-    one, two = (planned(seed=seed, start=f"runs/a/sasrec/x-s{seed}").digest("data") for seed in (1, 2))
-    assert one == two == planned(seed=1, start="/elsewhere/b/sasrec/x-s1").digest("data")
-    assert planned(seed=2, start="runs/a/sasrec/x-s1").digest("data") != one
+    one, two = (planned(seed=seed, start=f"runs/a/sasrec/0a1b2c3d-s{seed}").digest("data") for seed in (1, 2))
+    assert one == two == planned(seed=1, start="/elsewhere/b/sasrec/0a1b2c3d-s1").digest("data")
+    assert planned(seed=2, start="runs/a/sasrec/0a1b2c3d-s1").digest("data") != one
 
 
 def test_an_option_that_is_called_source_is_read_back(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import torch
 from states import continued, kept
 
 import recpref
+from recpref import experiment
 from recpref.training import callbacks
 from recpref.workplace import STATE, place_of
 
@@ -55,6 +56,17 @@ def equal(left, right):
     return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
 
 
+def test_double_precision_continues_in_double_precision(frame, tmp_path):
+    """A state that was read into a model of single precision would lose half its digits."""
+    data = interactions(frame)
+    with kept(tmp_path) as states:
+        whole = recpref.fit("model=sasrec", *OPTIONS, "trainer.precision=64-true", f"out={tmp_path / 'runs'}", data=data)
+    expected = weights(whole)
+    for _, run in continued(whole, [states[6]], data):
+        assert equal(weights(run), expected)
+        assert metrics(run) == metrics(whole)
+
+
 @pytest.mark.parametrize(("model", "accumulated", "saved"), [("bert4rec", 1, 16), ("sasrec", 1, 16), ("sasrec", 2, 8)])
 def test_from_every_saved_state_training_ends_at_the_same_weights(model, accumulated, saved, frame, tmp_path):
     data = interactions(frame)
@@ -69,6 +81,51 @@ def test_from_every_saved_state_training_ends_at_the_same_weights(model, accumul
         before = torch.load(state, weights_only=True)["seconds"]
         assert run.trained.seconds > before > 0  # time spent before the interruption counts
         assert not (run.path / STATE).exists()
+
+
+def test_a_training_that_waits_for_its_least_number_of_epochs_is_continued(frame, tmp_path):
+    """Nothing is learned, so patience runs out at the second validation, after epoch 4; epoch 5 is the last, not 6, the next with one."""
+    data = interactions(frame)
+    least = ("stopping.patience=1", "trainer.min_epochs=5", "trainer.max_epochs=8", "optimizer.lr=1e-12")
+    with kept(tmp_path) as states:
+        whole = recpref.fit("model=sasrec", *OPTIONS, *least, f"out={tmp_path / 'runs'}", data=data)
+    assert whole.metrics["train/epochs"] == 5
+    last = torch.load(states[-2], weights_only=True)  # the last call, at the end of all, saves nothing
+    assert last["global_step"] == 19
+    for _, run in continued(whole, [states[-2]], data):
+        assert equal(weights(run), weights(whole))
+        assert metrics(run) == metrics(whole)
+
+
+@pytest.mark.parametrize("objective", ["score", "nbpo"])
+def test_what_was_logged_of_an_epoch_survives_an_interruption_within_it(objective, frame, tmp_path, monkeypatch):
+    """Of the second epoch a state within it and one at its end; a row an epoch, to the last bit, and metrics that are taken from them."""
+    data, courses = interactions(frame), []
+    original = experiment.train
+    monkeypatch.setattr(experiment, "train", lambda *given: courses.append(original(*given)) or courses[-1])
+    nbpo = ("objective=nbpo", "objective.warmup_epochs=1", "sampler=uniform", "sampler.n_negatives=4")
+    options = ("model=sasrec", *OPTIONS, "trainer.max_epochs=2", *(nbpo if objective == "nbpo" else ()), f"out={tmp_path / 'runs'}")
+    with kept(tmp_path) as states:
+        whole = recpref.fit(*options, data=data)
+    assert [row["epoch"] for row in courses[0].losses] == [1.0, 2.0]
+    assert ("train/flip_mean" in whole.metrics) == (objective == "nbpo")
+    for _, run in continued(whole, [states[5], states[7]], data):
+        assert metrics(run) == metrics(whole)
+        assert courses[-1].losses == courses[0].losses
+
+
+def test_a_training_of_so_many_steps_continues_from_every_saved_state(frame, tmp_path):
+    """Ten steps, four an epoch: states between two steps only, three of a whole epoch and one of the last, whose second step is the end."""
+    data = interactions(frame)
+    with kept(tmp_path) as states:
+        whole = recpref.fit("model=sasrec", *OPTIONS, "trainer.max_steps=10", f"out={tmp_path / 'runs'}", data=data)
+    steps = [torch.load(state, weights_only=True)["global_step"] for state in states]
+    assert steps == [1, 2, 3, 5, 6, 7, 9]
+    expected = weights(whole)
+    assert whole.metrics["train/epochs"] == 3
+    for _, run in continued(whole, [states[2], states[6]], data):
+        assert equal(weights(run), expected)
+        assert metrics(run) == metrics(whole)
 
 
 def _start(csv, out, *extra):

@@ -17,6 +17,7 @@ import recpref
 from recpref import components, console, experiment
 from recpref.composition import compose
 from recpref.data.interactions import Interactions
+from recpref.resuming import plan_to_continue
 from recpref.run import Run
 from recpref.start import begin, finished, refuse_start
 from recpref.train import train
@@ -266,6 +267,15 @@ def test_a_damaged_run_or_none_is_refused(base: Run, data: Interactions, tmp_pat
         refuse_start(compose([*SASREC, f"start={copy}"]), data)
 
 
+def test_an_interrupted_run_is_refused(base: Run, data: Interactions, tmp_path: Path) -> None:
+    """The same command would mean other weights once it is finished."""
+    copy = Path(shutil.copytree(base.path, tmp_path / "copy"))
+    (copy / "metrics.json").write_text(json.dumps({**base.metrics, "train/interrupted": True}))
+    with pytest.raises(ValueError, match=rf"^start={copy} was interrupted; continue it with resume={copy}, or train it anew$"):
+        recpref.fit(*SASREC, f"start={copy}", f"out={tmp_path}/new", data=data)
+    assert not (tmp_path / "new").exists()
+
+
 def test_mistakes_of_the_second_stage_are_told_before_the_first(data: Interactions, tmp_path: Path) -> None:
     """Nobody waits for the base to learn that there are too many rounds, or rows of several targets."""
     for override, message in (
@@ -282,6 +292,20 @@ def test_mistakes_of_the_second_stage_are_told_before_the_first(data: Interactio
 
 
 # -------------------------------------------------------------------------------- interrupted and continued
+
+
+def test_where_it_started_from_is_found_from_anywhere(
+    base: Run, data: Interactions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Named relative to a folder, and written as a whole path; said again beside resume= in that folder, it is the same."""
+    monkeypatch.chdir(base.path.parent)
+    run = recpref.fit(*SASREC, f"start={base.path.name}", f"out={tmp_path / 'runs'}", data=data)
+    assert run.experiment.start == str(base.path)
+    (run.path / STATE).write_text("hours of work")
+    assert plan_to_continue(run.path, {"start": base.path.name}).start == str(base.path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=rf"start is {base.path} there, and {base.path.name} was asked for"):
+        plan_to_continue(run.path, {"start": base.path.name})
 
 
 def test_an_interrupted_base_is_not_gone_on_with(data: Interactions, tmp_path: Path) -> None:

@@ -149,8 +149,8 @@ def made_by(job: Job) -> set[Path]:
     """The folders that the job fills: its own, and that of the run it starts from where that is not there yet."""
     assert job.path is not None
     assert job.plan is not None
-    start = Path(job.plan.start)
-    return {job.path} if job.plan.start == "none" or state_at(start)[0] == "finished" else {job.path, start}
+    own, start = job.path.absolute(), Path(job.plan.start)
+    return {own} if job.plan.start == "none" or state_at(start)[0] == "finished" else {own, start.absolute()}
 
 
 def log_of(job: Job, logs: Path) -> Path:

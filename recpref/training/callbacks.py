@@ -42,29 +42,44 @@ class KeepBest(pl.Callback):
 class SaveState(pl.Callback):
     """Saves the state of training now and then: between two steps of an epoch, or when an epoch is over.
 
-    Never while gradients are being accumulated, which no state holds, and never once training is being stopped: the state is then no
-    longer one that an uninterrupted training goes through.
+    Never while gradients are being accumulated, which no state holds, and never once training is being stopped or has its steps: the
+    state is then no longer one that an uninterrupted training goes through. With ``trainer.max_steps`` between two steps only: Lightning
+    takes every state for one in the middle of an epoch then, and cannot go on from the end of one.
     """
 
     def __init__(self, path: Path, seconds: float):
         self.path, self.seconds, self.last = path, seconds, time.monotonic()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int) -> None:
-        if index + 1 < trainer.num_training_batches and (index + 1) % trainer.accumulate_grad_batches == 0:
+        within = index + 1 < trainer.num_training_batches and trainer.global_step != trainer.max_steps
+        if within and (index + 1) % trainer.accumulate_grad_batches == 0:
             self.save(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self.save(trainer)
+        if trainer.max_steps == -1:
+            self.save(trainer)
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Patience that had run out before the state was saved is Lightning's to remember, and that training is to end, is not."""
+        early = trainer.early_stopping_callback
+        trainer.should_stop = trainer.should_stop or bool(early and early.stopped_epoch)
 
     def save(self, trainer: pl.Trainer) -> None:
         """Writes the state where the first process finds it due, in one step: a kill leaves the old state or the new one."""
-        if trainer.should_stop or not agreed(first() and time.monotonic() - self.last >= self.seconds):
+        if (trainer.should_stop and not _goes_on(trainer)) or not agreed(first() and time.monotonic() - self.last >= self.seconds):
             return
         partial = self.path.with_suffix(".partial")
         trainer.save_checkpoint(partial)
         if first():
             partial.replace(self.path)
         self.last = time.monotonic()
+
+
+def _goes_on(trainer: pl.Trainer) -> bool:
+    """Whether training only waits for ``trainer.min_epochs`` or ``trainer.min_steps`` since patience has run out."""
+    early, loop = trainer.early_stopping_callback, trainer.fit_loop
+    least = loop.epoch_progress.current.processed >= (loop.min_epochs or 0) and trainer.global_step >= (loop.min_steps or 0)
+    return bool(early and early.stopped_epoch) and not least
 
 
 class Lines(pl.Callback):

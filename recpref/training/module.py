@@ -23,6 +23,7 @@ from recpref.retrieval.topk import TopK
 from recpref.training import shards
 from recpref.training.callbacks import KeepBest
 from recpref.training.datamodule import Data
+from recpref.training.epoch_means import EpochMeans
 from recpref.training.interruption import graceful_interrupt
 from recpref.training.lazy_adam import clip
 from recpref.training.optimizer import Optimizer
@@ -55,8 +56,7 @@ class Training(pl.LightningModule):
         optimizer.mark(self)
         self.shards: shards.Shards = {}
         self.counts: list[int] = []  # of the batches whose gradients are being accumulated
-        self.losses: list[dict[str, float]] = []
-        self.logged: list[str] = []
+        self.means = EpochMeans()
         self.validations: list[dict[str, float]] = []
         self.began, self.before = time.perf_counter(), 0.0
         self.hits: list[Tensor] = []
@@ -80,9 +80,10 @@ class Training(pl.LightningModule):
         self.counts.append(int(count))
         if not bool(torch.isfinite(shown)):
             raise FloatingPointError(f"the loss became {shown.item()} at step {self.global_step}; try a smaller optimizer.lr")
+        more = {f"train/{name}": value for name, value in logs.items()}
+        self.means.add(self.current_epoch, int(count), {"train/loss": shown, **more})
         self.log("train/loss", shown, on_step=False, on_epoch=True, prog_bar=True, batch_size=int(count))
-        self.logged = [f"train/{name}" for name in logs]
-        self.log_dict({f"train/{name}": value for name, value in logs.items()}, on_step=False, on_epoch=True, batch_size=int(count))
+        self.log_dict(more, on_step=False, on_epoch=True, batch_size=int(count))
         return total / max(1, self.counts[0])
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -117,10 +118,6 @@ class Training(pl.LightningModule):
         """The model to use: the average of the weights where there is one."""
         return self.model if self.average is None else self.average.module
 
-    def on_train_epoch_end(self) -> None:
-        shown = {name: float(self.trainer.callback_metrics[name]) for name in ("train/loss", *self.logged)}
-        self.losses.append({"epoch": self.current_epoch + 1.0, **shown})
-
     def on_validation_epoch_start(self) -> None:
         self.hits, self.relevant, self.places = [], [], []
         self.topk = OverShards(self.learned, seed=self.seed) if self.shards else TopK(self.learned, seed=self.seed)
@@ -148,12 +145,13 @@ class Training(pl.LightningModule):
         self.validations.append({"epoch": self.current_epoch + 1.0, **{name: float(mean) for name, mean in means.items()}})
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint.update(losses=self.losses, validations=self.validations, seconds=self.before + time.perf_counter() - self.began)
+        seconds = self.before + time.perf_counter() - self.began
+        checkpoint.update(**self.means.state(), validations=self.validations, seconds=seconds)
         shards.whole(checkpoint, self.shards)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.losses, self.validations = checkpoint["losses"], checkpoint["validations"]
-        self.before = checkpoint.get("seconds", 0.0)
+        self.means.load(checkpoint)
+        self.validations, self.before = checkpoint["validations"], checkpoint.get("seconds", 0.0)
         shards.own(checkpoint, self.shards)
 
     def configure_optimizers(self) -> Any:
@@ -233,6 +231,8 @@ def train(
         trainer.callbacks.extend(watchers)
         if trainer.world_size > 1:
             connect_again(trainer.strategy.root_device)
+        if trainer.precision == "64-true":
+            module.double()  # Lightning's does so after it has read the saved state, of which a single-precision model keeps half
         with said_by_lightning(), graceful_interrupt(trainer) as interrupted, alone() if trainer.world_size == 1 else nullcontext():
             trainer.fit(module, datamodule=data, ckpt_path=state, weights_only=True)
     best = next((callback for callback in trainer.callbacks if isinstance(callback, KeepBest)), None)
@@ -246,8 +246,8 @@ def train(
         epochs=trainer.current_epoch,
         best_epoch=best.epoch if best is not None and best.weights else trainer.current_epoch,
         interrupted=interrupted.is_set(),
-        underfit=ran_out and best is not None and still_rising([row[stopping.metric] for row in module.validations]),
-        losses=module.losses,
+        underfit=ran_out and bool(module.validations) and still_rising([row[stopping.metric] for row in module.validations]),
+        losses=module.means.rows,
         validations=module.validations,
         before=module.before,
     )

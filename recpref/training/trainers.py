@@ -28,7 +28,9 @@ LENGTHS = ("max_epochs", "max_steps", "max_time", "limit_train_batches")  # any 
 
 
 def refuse_nothing(options: dict[str, Any]) -> None:
-    """Raises: ValueError for a length of training at which not one step is taken."""
+    """Raises: ValueError for a length of training at which not one step is taken, or steps of no batches."""
+    if options.get("accumulate_grad_batches", 1) < 1:
+        raise ValueError(f"trainer.accumulate_grad_batches={options['accumulate_grad_batches']} must be at least 1")
     for key in LENGTHS:
         if set(re.findall(r"\d", str(options.get(key)))) == {"0"}:
             unlimited = "-1 for no limit" if key in ("max_epochs", "max_steps") else "leave it out"

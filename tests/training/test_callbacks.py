@@ -77,16 +77,31 @@ def test_the_best_survives_saving() -> None:
     assert second.weights["weight"].eq(2).all()
 
 
-@pytest.mark.parametrize(("seconds", "stopping", "saves"), [(0.0, False, 1), (3600.0, False, 0), (0.0, True, 0)])
-def test_the_state_is_saved_when_it_is_due(tmp_path: Path, seconds: float, stopping: bool, saves: int) -> None:
-    """In one step, not before its time, and never while training is being stopped."""
+@pytest.mark.parametrize(
+    ("seconds", "stopping", "saves", "stopped", "epochs"),
+    [
+        (0.0, False, 1, 0, 4),
+        (3600.0, False, 0, 0, 4),
+        (0.0, True, 0, 0, 4),  # by a signal
+        (0.0, True, 1, 3, 4),  # patience has run out, and trainer.min_epochs is 5
+        (0.0, True, 0, 3, 5),
+    ],
+)
+def test_the_state_is_saved_when_it_is_due(tmp_path: Path, seconds: float, stopping: bool, saves: int, stopped: int, epochs: int) -> None:
+    """In one step, not before its time, and never while training is being stopped; but while it has its least number of epochs to go."""
     saved: list[Path] = []
 
     def save_checkpoint(path: Path) -> None:
         saved.append(path)
         Path(path).write_text("state")
 
-    trainer = SimpleNamespace(should_stop=stopping, save_checkpoint=save_checkpoint)
+    trainer = SimpleNamespace(
+        should_stop=stopping,
+        save_checkpoint=save_checkpoint,
+        global_step=7,
+        early_stopping_callback=SimpleNamespace(stopped_epoch=stopped),
+        fit_loop=SimpleNamespace(min_epochs=5, min_steps=None, epoch_progress=SimpleNamespace(current=SimpleNamespace(processed=epochs))),
+    )
     SaveState(tmp_path / "training.ckpt", seconds).save(trainer)
     assert len(saved) == saves
     assert [path.name for path in tmp_path.iterdir()] == ["training.ckpt"] * saves

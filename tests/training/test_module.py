@@ -149,6 +149,12 @@ def test_a_sanity_check_is_no_validation(data: Interactions, tmp_path: Path) -> 
     assert [row["epoch"] for row in course.validations] == [1.0, 2.0]
 
 
+def test_without_validations_nothing_is_known_of_underfitting(data: Interactions, tmp_path: Path) -> None:
+    """trainer.limit_val_batches=0: the last weights are kept, and nobody says that validation was still rising."""
+    _, course = trained(data, tmp_path, limit_val_batches=0)
+    assert (course.validations, course.best_epoch, course.underfit) == ([], 2, False)
+
+
 def test_what_the_objective_logged_in_the_kept_epoch_is_a_fact(data: Interactions, tmp_path: Path) -> None:
     """Its mean over the epoch's positions, and not that of the last epoch."""
     plain = components.find("objective", "score")(components.find("sampler", "catalogue")(), components.find("loss", "cross_entropy")())

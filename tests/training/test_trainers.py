@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from recpref.composition import compose
 from recpref.training import trainers
 from recpref.training.stopping import Stopping
 from recpref.training.trainers import processes_of, refuse_nothing, trainer_for, with_strategy
@@ -71,6 +72,12 @@ def test_the_strategy_follows_the_model(resting: bool) -> None:
 def test_a_length_of_nothing_is_refused(length: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=rf"trainer\.{next(iter(length))}=.* would train nothing"):
         refuse_nothing({"max_epochs": 3, **length})
+
+
+@pytest.mark.parametrize("batches", [0, -1])
+def test_a_step_of_no_batches_is_refused(batches: int) -> None:
+    with pytest.raises(ValueError, match=rf"^trainer\.accumulate_grad_batches={batches} must be at least 1$"):
+        compose(["model=sasrec", f"trainer.accumulate_grad_batches={batches}"])
 
 
 @pytest.mark.parametrize(
