@@ -1,1 +1,1 @@
-"""Tables in which items share rows, in the place of a row for every item. Chosen by ``table=NAME``."""
+"""Other ways of keeping items than a whole table: rows that items share, or that processes divide. Chosen by ``table=NAME``."""

@@ -147,12 +147,14 @@ class Training(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         seconds = self.before + time.perf_counter() - self.began
         checkpoint.update(**self.means.state(), validations=self.validations, seconds=seconds)
-        shards.whole(checkpoint, self.shards)
+        if self.shards:
+            shards.whole(checkpoint, self.shards)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.means.load(checkpoint)
         self.validations, self.before = checkpoint["validations"], checkpoint.get("seconds", 0.0)
-        shards.own(checkpoint, self.shards)
+        if self.shards:
+            shards.own(checkpoint, self.shards)
 
     def configure_optimizers(self) -> Any:
         steps = self.trainer.estimated_stepping_batches
@@ -162,7 +164,8 @@ class Training(pl.LightningModule):
             steps = steps if self.trainer.max_steps < 0 else min(steps, self.trainer.max_steps)
         trained = nn.ModuleList([self.model, *([self.objective] if isinstance(self.objective, nn.Module) else [])])
         optimizer, schedule = self.optimizer_of(trained, steps, fused="mixed" not in str(self.trainer.precision))
-        shards.saved_whole(optimizer, self.shards)
+        if self.shards:
+            shards.saved_whole(optimizer, self.shards)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 

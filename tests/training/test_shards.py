@@ -20,6 +20,7 @@ from recpref.workplace import STATE
 
 SHAPE = ("model=sasrec", "model.d_model=8", "model.n_heads=2", "model.max_len=10", "table=sharded", "loader.batch_size=16", "logger=none")
 COURSE = ("trainer.max_epochs=4", "stopping.every=1", "stopping.save_seconds=0", "optimizer.average=0.9")
+COURSE += ("optimizer.lr=0.2", "model.dropout=0")  # the third epoch is the best
 KILLED = """
 import json, sys
 import recpref
@@ -27,7 +28,7 @@ from recpref.training.callbacks import SaveState
 
 def save(self, trainer):
     saved(self, trainer)
-    if trainer.global_step == 9:
+    if trainer.global_step == 13:  # in the fourth epoch
         (optimizer,), module = trainer.optimizers, trainer.lightning_module
         rows = [p for p in module.parameters() if p.shape[1:] == (8,) and len(p) in (15, 16, 31)]
         moments = [m for p in rows for m in optimizer.state.get(p, {}).values() if m.ndim]
@@ -55,7 +56,7 @@ def test_a_killed_training_goes_on(csv: Path, tmp_path: Path) -> None:
     best weights of before, to what nobody interrupted, bit for bit."""
     options = [*SHAPE, *COURSE, *DDP, f"data={csv}"]
     together(["-c", FITS, json.dumps([[*options, f"out={tmp_path / 'whole'}"]])])
-    ended = finish(start(["-c", KILLED, json.dumps([*options, f"out={tmp_path / 'killed'}"])]))
+    ended = finish(start(["-c", KILLED, json.dumps([*options, f"out={tmp_path / 'killed'}"])]), timeout=600)
     assert [code for code, *_ in ended] == [3, 3], ended
     held = [said.splitlines()[-1] for _, said, _ in ended]
     assert held == ["[16, 16] [16, 16]", "[15, 15] [15, 15]"]
@@ -72,6 +73,7 @@ def test_a_killed_training_goes_on(csv: Path, tmp_path: Path) -> None:
     together(["-c", f"import recpref; recpref.fit(resume={str(path)!r})"])
     (whole,) = (recpref.load(run) for run in (tmp_path / "whole").glob("clicks/sasrec/*"))
     run = recpref.load(path)
+    assert run.trained.best_epoch == whole.trained.best_epoch == 3
     ours, theirs = run.model.state_dict(), whole.model.state_dict()
     assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
     assert {key for key in run.metrics if run.metrics[key] != whole.metrics[key]} <= {"train/seconds"}
