@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recpref import components
+from recpref.composition import compose
+from recpref.plan import Part
 
 EVERY = [(kind, name) for kind in components.PACKAGES for name in components.names(kind)]
 
@@ -211,3 +214,13 @@ def test_a_model_is_built_around_its_base() -> None:
     assert (type(model).__name__, type(model.base).__name__, model.per_round) == ("AdaRetrieval", "GRU4Rec", 2)
     assert model.table()[0].shape == (13, 8)
     assert type(components.model_of(compose(["model=gru4rec"]), {"n_items": 12})).__name__ == "GRU4Rec"
+
+
+def test_the_parts_that_are_not_ours() -> None:
+    """As they are said on a command line; what lies beyond accuracy as the whole list."""
+    plan = compose(["model=ada_retrieval", "base=sasrec", "table=hashed", "data=ml_100k"])
+    assert components.foreign(plan) == {}
+    theirs = replace(plan, base=Part("a:B", {}), table=Part("c:D", {}), loss=Part("e:F", {}))
+    assert components.foreign(theirs) == {"base": "a:B", "table": "c:D", "loss": "e:F"}
+    beyond = replace(plan, evaluation=plan.evaluation | {"beyond": ["arp", "g:H"]})
+    assert components.foreign(beyond) == {"evaluation.beyond": "[arp,g:H]"}
