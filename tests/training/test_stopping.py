@@ -53,6 +53,11 @@ def test_stopping_refuses_numbers_below_one(options: dict[str, int], message: st
         Stopping(**options)
 
 
+def test_the_least_that_stopping_takes() -> None:
+    """One of each, and a state saved whenever it can be."""
+    assert Stopping(every=1, patience=1, k=1, save_seconds=0.0).metric == "valid/ndcg@1"
+
+
 def test_stopping_refuses_a_negative_time() -> None:
     """Saving before it began."""
     with pytest.raises(ValueError, match=r"stopping\.save_seconds=-1\.0 must not be negative"):
