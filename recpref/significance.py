@@ -3,7 +3,7 @@
 The bootstrap and the randomisation test draw sums over users. Per-user metrics take few distinct values (after leave-one-out at
 most k + 1), so how often each value is drawn is drawn, by multinomial and binomial counts: the same distributions as drawing
 users one by one, for a hundredth of the time. Where values are mostly distinct (several targets a user), users are drawn, which is then
-ten times as fast. Where few users differ, every exchange is enumerated (by scipy).
+three to six times as fast. Where few users differ, every exchange is enumerated (by scipy).
 
 Sources: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), percentile interval; Smucker, Allan and Carterette (CIKM
 2007), randomisation test for paired metrics; Holm (1979). The smallest detectable difference is that of a two-sided test.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from recpref.leaderboard import claims as papers
 from recpref.leaderboard.claims import Claim, claimed
+from recpref.leaderboard.figures import undrawn
 from recpref.leaderboard.jobs import Job
 from recpref.leaderboard.page import Story, lacking, page
 from recpref.leaderboard.rows import Row, whole_rows
@@ -38,7 +39,7 @@ class Board:
 
     def write(self, rows: Sequence[Row], notes: Sequence[str]) -> None:
         """All files, each in one step; the page only where what it needs is installed."""
-        notes = [*notes, *strangers(rows), *self.wrong]
+        notes = [*notes, *strangers(rows), *undrawn(rows, self.story.curves), *self.wrong]
         write(self.place, self.story.title, rows, notes)
         if not lacking():
             with replacing(self.place / "leaderboard.html") as partial:

@@ -175,13 +175,21 @@ def against(rows: Sequence[Row], metric: str, curve: Curve) -> Figure | None:
         below = [row.means[metric] - row.low[metric] for _, row in points]
         spread = {"type": "data", "symmetric": False, "array": above, "arrayminus": below}
         style = {"type": "scatter", "mode": "lines+markers", "line": {"color": _colour(place)}, "error_y": spread}
-        traces.append({**style, "name": html.escape(by), "x": [x for x, _ in points], "y": y})
+        traces.append({**style, "name": _text(by), "x": [x for x, _ in points], "y": y})
         cells += [
             [by, str(x), row.label, f"{row.means[metric]:.4f}", f"[{row.low[metric]:.4f}, {row.high[metric]:.4f}]"] for x, row in points
         ]
-    layout = {"xaxis": {"title": {"text": html.escape(curve.x)}}, "yaxis": {"title": {"text": metric.upper()}}}
+    layout = {"xaxis": {"title": {"text": _text(curve.x)}}, "yaxis": {"title": {"text": metric.upper()}}}
     note = "Bars are 95 % intervals over users."
     return Figure(curve.title, note, traces, layout, ["line", curve.x, "model", metric.upper(), "interval"], cells)
+
+
+def undrawn(rows: Sequence[Row], curves: Sequence[Curve]) -> list[str]:
+    """A line for each curve over an option that no row has: a slip of the pen, perhaps."""
+    asked = [(curve, key) for curve in curves for key in (curve.x, curve.by) if key not in ("", LABEL)]
+    return [
+        f"the figure {curve.title!r}: no row has {key}" for curve, key in asked if rows and all(row.plan.value(key) is None for row in rows)
+    ]
 
 
 def _ordered(point: tuple[Any, Row]) -> tuple[bool, Any]:
@@ -189,7 +197,12 @@ def _ordered(point: tuple[Any, Row]) -> tuple[bool, Any]:
 
 
 def _name(row: Row) -> str:
-    return html.escape(row.label)
+    return _text(row.label)
+
+
+def _text(name: str) -> str:
+    """Plotly reads tags and the entities of angle brackets, and shows those of quotes as they are."""
+    return html.escape(name, quote=False)
 
 
 def _colour(place: int) -> str:

@@ -73,6 +73,8 @@ def read(name: str) -> Suite:
         content = tomllib.loads(file.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{file} is no TOML: {error}") from error
+    if "name" in content:
+        raise ValueError(f"{file}: name = {content['name']!r} is nothing to say: a suite is called as its file is; title is what is shown")
     content["name"] = file.stem
     for key, kind in (("grids", Grid), ("curves", Curve), ("tuned", Tuned)):
         if key in content:

@@ -44,6 +44,7 @@ def test_the_files_of_a_suite(jobs: list[Job], tmp_path: Path) -> None:
     text = (tmp_path / "suite-tiny" / "leaderboard.html").read_text()
     for note in (
         "1 experiments are still to be run",
+        "no row has model.d_model",
         "ml Leave-one-out most popular seed 3: killed by SIGKILL",
         "gone Leave-one-out most popular seed 1 and 1 more: not here: data=steam",
     ):

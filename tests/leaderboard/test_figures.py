@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recpref.leaderboard.figures import against, by_group, cost, figures, flips, pareto, training
+from recpref.leaderboard.figures import against, by_group, cost, figures, flips, pareto, training, undrawn
 from recpref.leaderboard.rows import rows_of
 from recpref.leaderboard.suite import Curve
 
@@ -91,6 +91,22 @@ def test_names_are_text(rows: list) -> None:
     for found in (cost(odd, "ndcg@10"), training(odd)):
         assert "<a" not in str(found.traces)
         assert found.cells[0][0].startswith("<a")  # the table's text is escaped by the page
+
+
+def test_quotes_in_names_are_shown_as_they_are(rows: list) -> None:
+    """Plotly knows no &quot;."""
+    from dataclasses import replace
+
+    found = cost([replace(rows[0], label="""the "best" & <it's>""")], "ndcg@10")
+    assert found is not None
+    assert found.traces[1]["name"] == """the "best" &amp; &lt;it's&gt;"""
+
+
+def test_a_curve_over_what_no_row_has_is_told(rows: list) -> None:
+    """A typing error of a suite; before there are rows nobody knows."""
+    curves = [Curve("Width", "model.d_model", by="label"), Curve("Rounds", "model.n_round"), Curve("Depth", "model.n_layers", by="los")]
+    told = ["the figure 'Rounds': no row has model.n_round", "the figure 'Depth': no row has los"]
+    assert (undrawn(rows, curves), undrawn([], curves)) == (told, [])
 
 
 def test_plotly_accepts_every_figure(rows: list) -> None:

@@ -18,6 +18,7 @@ from recpref.overrides import chosen
     [
         ('title = "Tiny"', "", "lacks 'title'"),
         ('title = "Tiny"', "title = 3", "title = 3 must be a text"),
+        ('title = "Tiny"', 'title = "Tiny"\nname = "other"', "name = 'other' is nothing to say: a suite is called as its file is"),
         ("seeds = [1, 2]", "sedes = [1, 2]", "unknown key 'sedes'; did you mean 'seeds'"),
         ("seeds = [1, 2]", 'seeds = ["1"]', "must be a list of a whole number"),
         ("seeds = [1, 2]", "seeds = [1, 1]", r"seeds = \[1, 1\] repeat"),
