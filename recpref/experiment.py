@@ -36,7 +36,7 @@ from recpref.training.module import Course, Training, train
 from recpref.training.optimizer import Optimizer
 from recpref.training.stopping import Stopping
 from recpref.training.trackers import trackers
-from recpref.training.trainers import quiet
+from recpref.training.trainers import quiet, settings_kept
 from recpref.workplace import STATE, run_at, workplace
 
 
@@ -108,7 +108,7 @@ def _made(plan: Plan, data: Interactions, resume: str | Path | None) -> None:
         )
     if resume is None:
         _begun(plan, data, split, first)
-    with torch.random.fork_rng(), workplace(path, resume=resume is not None) as place:
+    with torch.random.fork_rng(), settings_kept(), workplace(path, resume=resume is not None) as place:
         if processes.first():
             _describe(place, plan, data, found)
         _fitted(plan, data, split, place)
@@ -126,7 +126,7 @@ def validated(plan: Plan, data: Interactions, place: Path, *, watchers: Sequence
     split = _validating(plan, data)
     _ = checked(split, data)
     _begun(plan, data, split, first)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), settings_kept():
         model, course = _trained(plan, split._replace(test=split.valid), place, watchers=watchers)
     return {**named("valid", report_of(plan, model, split.valid)), **course.facts}, course
 

@@ -124,9 +124,10 @@ def test_another_seed_gives_other_weights(run: Run, data: Interactions, tmp_path
 
 @pytest.mark.usefixtures("unchecked")  # the checks draw random numbers themselves
 def test_fit_leaves_the_callers_random_state_alone(data: Interactions, tmp_path: Path) -> None:
-    """torch, numpy and random go on as if nothing had happened."""
+    """torch, numpy and random go on as if nothing had happened, and what the trainer sets for the whole process is as it was."""
     before = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()  # noqa: NPY002
-    fit(tmp_path, data, "trainer.max_epochs=1")
+    fit(tmp_path, data, "trainer.max_epochs=1", "trainer.deterministic=true")
+    assert not torch.are_deterministic_algorithms_enabled()
     assert torch.equal(torch.get_rng_state(), before[0])
     assert np.random.get_state()[1].tolist() == before[1]  # noqa: NPY002
     assert random.getstate() == before[2]
