@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,23 @@ def test_fit_leaves_the_callers_random_state_alone(data: Interactions, tmp_path:
     assert torch.equal(torch.get_rng_state(), before[0])
     assert np.random.get_state()[1].tolist() == before[1]  # noqa: NPY002
     assert random.getstate() == before[2]
+
+
+def test_trainings_in_threads_take_turns(data: Interactions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They draw from one generator: at once, each would end at other weights than alone."""
+    at_once, noted, original = [], [], experiment.train
+
+    def train(*given: Any) -> Any:
+        at_once.append(given)
+        noted.append(len(at_once))
+        course = original(*given)
+        at_once.pop()
+        return course
+
+    monkeypatch.setattr(experiment, "train", train)
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(lambda seed: fit(tmp_path, data, f"seed={seed}", "trainer.max_epochs=1"), (1, 2)))
+    assert noted == [1, 1]
 
 
 def test_early_stopping_keeps_the_best_validation(data: Interactions, tmp_path: Path) -> None:
