@@ -92,6 +92,7 @@ def compose(overrides: Iterable[str], *, strict: bool = True) -> Plan:
     for name, component in sections.items():
         components.check(component, content[name], name)
     refuse_nothing(content["trainer"])
+    _unify(content["trainer"])
     for name in content["evaluation"]["beyond"]:
         components.find("beyond", name)
     parts = {kind: Part(pairs[kind], content[kind]) for kind in kinds}
@@ -144,6 +145,11 @@ def options(name: str, component: Callable[..., Any]) -> dict[str, Any]:
         parameters = {p.name: p for p in every if p.name not in OURS}
     defaults = {key: parameter.default for key, parameter in parameters.items()}
     return {**defaults, **(TRAINER if name == "trainer" else {})}
+
+
+def _unify(trainer: dict[str, Any]) -> None:
+    """5 and 5.0 are one limit, and one digest. Of limits of batches they are not: 1 is a batch, and 1.0 all of them."""
+    trainer |= {key: float(value) for key, value in trainer.items() if key == "gradient_clip_val" and isinstance(value, int)}
 
 
 def _check_keys(pairs: dict[str, Any], sections: dict[str, Callable[..., Any]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -37,8 +38,10 @@ from recpref.training.module import Course, Training, train
 from recpref.training.optimizer import Optimizer
 from recpref.training.stopping import Stopping
 from recpref.training.trackers import trackers
-from recpref.training.trainers import quiet
+from recpref.training.trainers import quiet, settings_kept
 from recpref.workplace import STATE, run_at, workplace
+
+TURN = threading.RLock()  # trainings draw from the one generator of the process, so that those of several threads take turns
 
 
 def fit(*overrides: str, data: Interactions | str | Path | None = None, resume: str | Path | None = None) -> Run:
@@ -85,7 +88,8 @@ def run_of(plan: Plan, data: Interactions, *, resume: str | Path | None = None) 
     several, path = refuse_processes(plan), located(plan, data)[1]
     resume = resume or to_continue(path)
     if not made_before(path):
-        by_all_or_one(lambda: _made(plan, data, resume), path, several=several)
+        with TURN:
+            by_all_or_one(lambda: _made(plan, data, resume), path, several=several)
     return Run.load(resume or path, trust=tuple(components.foreign(plan).values()))
 
 
@@ -109,7 +113,7 @@ def _made(plan: Plan, data: Interactions, resume: str | Path | None) -> None:
         )
     if resume is None:
         _begun(plan, data, split, first)
-    with torch.random.fork_rng(), workplace(path, resume=resume is not None) as place:
+    with torch.random.fork_rng(), settings_kept(), workplace(path, resume=resume is not None) as place:
         if processes.first():
             _describe(place, plan, data, found)
         _fitted(plan, data, split, place)
@@ -127,7 +131,7 @@ def validated(plan: Plan, data: Interactions, place: Path, *, watchers: Sequence
     split = _validating(plan, data)
     _ = checked(split, data)
     _begun(plan, data, split, first)
-    with torch.random.fork_rng():
+    with TURN, torch.random.fork_rng(), settings_kept():
         model, course = _trained(plan, split._replace(test=split.valid), place, watchers=watchers)
     return {**named("valid", report_of(plan, model, split.valid)), **course.facts}, course
 
@@ -149,7 +153,7 @@ def _validating(plan: Plan, data: Interactions) -> Split:
 def _begun(plan: Plan, data: Interactions, split: Split, first: Plan | None) -> None:
     """The run that a plan starts from is there and fits, trained now where it has to be. Raises: ValueError where it is not or does not."""
     if first is not None:
-        with torch.random.fork_rng():
+        with TURN, torch.random.fork_rng():
             _parts(plan, split.train)  # refuses before the base is trained what would be refused after it
         _trained_before(first.on(plan.data.name, frame=plan.data.frame), data)
     if plan.start != "none":

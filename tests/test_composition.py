@@ -247,6 +247,15 @@ def test_chosen_of_nothing() -> None:
     assert chosen([]) == {}
 
 
+def test_a_limit_of_gradients_is_the_same_number_with_and_without_a_point() -> None:
+    """As the default is; but of batches one is not all of them."""
+    said = ("seed=2", "trainer.gradient_clip_val=5", "trainer.gradient_clip_val=5.0", "trainer.gradient_clip_val=6")
+    digests = [composition.compose(["model=sasrec", one]).digest("data") for one in said]
+    assert digests[0] == digests[1] == digests[2] != digests[3]
+    one, every = (composition.compose(["model=sasrec", f"trainer.limit_train_batches={n}"]).digest("data") for n in ("1", "1.0"))
+    assert one != every
+
+
 def test_a_digest_stands_for_the_experiment_and_its_data() -> None:
     """Seed and place do not count; every option and the data do."""
     first = composition.compose(["model=sasrec", "seed=1", "out=a"]).digest("data")

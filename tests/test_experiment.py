@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -124,12 +125,30 @@ def test_another_seed_gives_other_weights(run: Run, data: Interactions, tmp_path
 
 @pytest.mark.usefixtures("unchecked")  # the checks draw random numbers themselves
 def test_fit_leaves_the_callers_random_state_alone(data: Interactions, tmp_path: Path) -> None:
-    """torch, numpy and random go on as if nothing had happened."""
+    """torch, numpy and random go on as if nothing had happened, and what the trainer sets for the whole process is as it was."""
     before = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()  # noqa: NPY002
-    fit(tmp_path, data, "trainer.max_epochs=1")
+    fit(tmp_path, data, "trainer.max_epochs=1", "trainer.deterministic=true")
+    assert not torch.are_deterministic_algorithms_enabled()
     assert torch.equal(torch.get_rng_state(), before[0])
     assert np.random.get_state()[1].tolist() == before[1]  # noqa: NPY002
     assert random.getstate() == before[2]
+
+
+def test_trainings_in_threads_take_turns(data: Interactions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They draw from one generator: at once, each would end at other weights than alone."""
+    at_once, noted, original = [], [], experiment.train
+
+    def train(*given: Any) -> Any:
+        at_once.append(given)
+        noted.append(len(at_once))
+        course = original(*given)
+        at_once.pop()
+        return course
+
+    monkeypatch.setattr(experiment, "train", train)
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(lambda seed: fit(tmp_path, data, f"seed={seed}", "trainer.max_epochs=1"), (1, 2)))
+    assert noted == [1, 1]
 
 
 def test_early_stopping_keeps_the_best_validation(data: Interactions, tmp_path: Path) -> None:

@@ -29,6 +29,14 @@ def test_a_loss_beside_an_objective_that_has_its_own() -> None:
     assert compose(["model=sasrec", "loss=bce", "sampler=uniform"]).loss.name == "bce"
 
 
+def test_sparse_updates_where_every_item_is_scored() -> None:
+    """All rows have gradients then; with a sampler those that were read have."""
+    with pytest.raises(ValueError, match=r"optimizer\.sparse=true would change nothing: sampler=catalogue scores every item"):
+        compose(["model=sasrec", "optimizer.sparse=true"])
+    assert compose(["model=sasrec", "optimizer.sparse=false"]).value("optimizer.sparse") is False
+    assert compose(["model=sasrec", "optimizer.sparse=true", "loss=bce", "sampler=uniform"]).value("optimizer.sparse")
+
+
 def test_a_recipes_own_loss_is_no_mistake_of_the_users() -> None:
     """Ada-Retrieval's recipe says loss=bce; with objective=nbpo it is not heard, and the base is trained by what was asked for."""
     plan = compose(["model=ada_retrieval", "objective=nbpo"])

@@ -71,7 +71,7 @@ class Training(pl.LightningModule):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         seed = seed_of(self.seed, self.current_epoch, index, self.global_rank)
         _seed(seed, batch.targets.device)
-        step = Step(self.current_epoch, self.global_step, torch.Generator(batch.targets.device).manual_seed(seed))
+        step = Step(self.current_epoch, self.global_step, torch.Generator(batch.targets.device).manual_seed(seed_of(seed, 1)))
         total, count, logs = self.objective(self.model, batch, step)
         if connected():
             total, shown, count, logs = _of_all(total * 0 if batch.idle else total, 0 if batch.idle else int(count), logs)

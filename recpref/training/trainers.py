@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import re
 import sys
 import warnings
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
@@ -25,12 +27,13 @@ from recpref.workplace import STATE
 SEARCHING, PLAIN = "ddp_find_unused_parameters_true", "ddp_find_unused_parameters_false"
 STRATEGIES = ("auto", "ddp", SEARCHING, PLAIN)  # those whose processes run the whole program
 LENGTHS = ("max_epochs", "max_steps", "max_time", "limit_train_batches")  # any of which ends training where it is zero
+WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"  # Lightning sets it with trainer.deterministic
 
 
 def refuse_nothing(options: dict[str, Any]) -> None:
     """Raises: ValueError for a length of training at which not one step is taken, or steps of no batches."""
-    if options.get("accumulate_grad_batches", 1) < 1:
-        raise ValueError(f"trainer.accumulate_grad_batches={options['accumulate_grad_batches']} must be at least 1")
+    if (batches := options.get("accumulate_grad_batches", 1)) < 1:
+        raise ValueError(f"trainer.accumulate_grad_batches={batches} must be at least 1")
     for key in LENGTHS:
         if set(re.findall(r"\d", str(options.get(key)))) == {"0"}:
             unlimited = "-1 for no limit" if key in ("max_epochs", "max_steps") else "leave it out"
@@ -68,6 +71,21 @@ def quiet() -> Iterator[None]:
 
 
 @contextmanager
+def settings_kept() -> Iterator[None]:
+    """What ``trainer.deterministic`` and ``trainer.benchmark`` set for the whole process is afterwards as it was before."""
+    workspace, benchmark = os.environ.get(WORKSPACE), torch.backends.cudnn.benchmark
+    strict, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    try:
+        yield
+    finally:
+        if (torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()) != (strict, warns):
+            torch.use_deterministic_algorithms(strict, warn_only=warns)
+        torch.backends.cudnn.benchmark = benchmark
+        os.environ.pop(WORKSPACE, None)
+        os.environ.update({} if workspace is None else {WORKSPACE: workspace})
+
+
+@contextmanager
 def said_by_lightning() -> Iterator[None]:
     """Raises: ValueError with what Lightning has against the options, which it may find in the middle of fitting."""
     try:
@@ -101,7 +119,7 @@ def processes_of(options: dict[str, Any]) -> int:
     if (options.get("devices", 1), options.get("num_nodes", 1)) == (1, 1):
         wanted = 1
     else:
-        with quiet():
+        with quiet(), settings_kept():
             wanted = _trainer(options, {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}).world_size
     found = started()
     if found not in (1, wanted) and not connected() and not restarted():

@@ -87,6 +87,7 @@ def test_randomness_is_a_function_of_seed_and_step() -> None:
     assert noted.drawn[0] == noted.drawn[1]
     assert noted.drawn[0][0] != noted.drawn[2][0]
     assert noted.drawn[0][1] != noted.drawn[2][1]
+    assert all(dropped != sampled for dropped, sampled in noted.drawn)  # two streams: what is dropped says nothing of what is sampled
     assert noted.steps[0][:2] == (0, 0)
 
 

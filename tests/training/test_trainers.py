@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from pytorch_lightning import Trainer
 from torch import nn
 
 from recpref.composition import compose
 from recpref.training import trainers
 from recpref.training.stopping import Stopping
-from recpref.training.trainers import processes_of, refuse_nothing, trainer_for, with_strategy
+from recpref.training.trainers import WORKSPACE, processes_of, quiet, refuse_nothing, settings_kept, trainer_for, with_strategy
 
 CPU = {"accelerator": "cpu"}
 
@@ -85,6 +87,20 @@ def test_a_step_of_no_batches_is_refused(batches: int) -> None:
 )
 def test_other_lengths_are_not(length: dict[str, Any]) -> None:
     refuse_nothing(length | {"limit_train_batches": 0.05})
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_settings_of_the_process_are_kept(before: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever Lightning sets for a training, after an error, too."""
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", before)
+    monkeypatch.setenv(WORKSPACE, ":16:8") if before else monkeypatch.delenv(WORKSPACE, raising=False)
+    with pytest.raises(RuntimeError, match="broken"), quiet(), settings_kept():
+        Trainer(deterministic=True, benchmark=not before, logger=False, enable_checkpointing=False, enable_progress_bar=False, **CPU)
+        assert torch.are_deterministic_algorithms_enabled()
+        assert (torch.backends.cudnn.benchmark, os.environ[WORKSPACE]) == (not before, ":4096:8")
+        raise RuntimeError("broken")
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert (torch.backends.cudnn.benchmark, os.environ.get(WORKSPACE)) == (before, ":16:8" if before else None)
 
 
 def test_what_lightning_refuses_is_told(tmp_path: Path) -> None:
