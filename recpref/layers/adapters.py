@@ -6,7 +6,7 @@ authors' code. Divergences, each on purpose:
 
 * with ``keep_scale``, what an adapter returns is as long as what it was given. The authors' norms bring everything to variance 1, which
   is far from what a trained base knows, unless its first step is a norm: later rounds then begin as noise, and not as the base;
-* weights start as everywhere here (``layers.initialise``); theirs are Xavier's with some backbones.
+* weights start as everywhere here (``layers.initial``); theirs are Xavier's with some backbones.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from recpref.layers.dropout import Dropout
-from recpref.layers.transformer import LN_EPS, initialise
+from recpref.layers.initial import initialise
+from recpref.layers.transformer import LN_EPS
 
 FILTER_STD = 0.02  # the authors'
 

@@ -16,7 +16,7 @@ from recpref.types import PAD
 
 __all__ = ["ItemTable"]
 
-STD = 0.02  # the spread of vectors at the start, as in ``layers.initialise``
+STD = 0.02  # the spread of vectors at the start, as in ``layers.initial``
 
 
 class Table(nn.Module):

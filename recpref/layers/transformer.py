@@ -1,4 +1,4 @@
-"""End-aligned positions, the Transformer layer, and how weights begin.
+"""End-aligned positions, attention masks, and the Transformer layer.
 
 Source: Vaswani et al., "Attention is all you need" (2017); Devlin et al., BERT (2019) for the post-norm form and GELU.
 """
@@ -18,7 +18,6 @@ from recpref.layers.reading import places
 from recpref.types import PAD
 
 LN_EPS = 1e-12  # BERT's
-MANY = 1 << 25  # numbers to draw at a start; below, torch's own draws, which seeds of old know
 ROWS = 128  # queries at a time under a causal mask with dropout: at 200 keys a quarter of the work is not done
 
 
@@ -171,31 +170,3 @@ class TransformerLayer(nn.Module):
 
     def transform(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
         return self.down(self.activation(self.up(x)))
-
-
-@torch.no_grad()
-def truncated_normal(weight: Float[Tensor, "*S"], std: float) -> None:
-    """N(0, std) cut at two deviations, in place. Where there are many, those outside are drawn again: torch's own way inverts the
-    error function for each number and takes two minutes for 10 million items (same distribution, a twelfth of the time).
-    """
-    if weight.numel() < MANY:
-        nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std)
-        return
-    flat = weight.view(-1)
-    flat.normal_(std=std)
-    outside = torch.nonzero(flat.abs() > 2 * std)[:, 0]
-    while len(outside):
-        drawn = torch.empty_like(flat[outside]).normal_(std=std)
-        flat[outside] = drawn
-        outside = outside[drawn.abs() > 2 * std]
-
-
-def initialise(module: nn.Module, *, std: float = 0.02) -> None:
-    """BERT's start: weights, tables and positions ~ N(0, std) cut at two deviations, biases 0, norms 1."""
-    for part in module.modules():
-        if isinstance(part, nn.Linear | nn.Embedding | Positions):
-            truncated_normal(part.weight, std)
-        if isinstance(part, nn.Linear) and part.bias is not None:
-            nn.init.zeros_(part.bias)
-        if isinstance(part, nn.LayerNorm):
-            nn.init.ones_(part.weight), nn.init.zeros_(part.bias)

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recpref.layers.dropout import Dropout
+from recpref.layers.initial import initialise
 from recpref.layers.reading import last_state, newest
-from recpref.layers.transformer import LN_EPS, Positions, TransformerLayer, attention_mask, initialise, positive
+from recpref.layers.transformer import LN_EPS, Positions, TransformerLayer, attention_mask, positive
 from recpref.types import PAD, History
 
 __all__ = ["BERT4Rec"]

@@ -18,9 +18,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from recpref.layers.dropout import Dropout
+from recpref.layers.initial import initialise
 from recpref.layers.item_table import ItemTable
 from recpref.layers.reading import last_state, shortened
-from recpref.layers.transformer import initialise, positive
+from recpref.layers.transformer import positive
 from recpref.types import PAD, History
 
 __all__ = ["GRU4Rec"]

@@ -21,9 +21,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recpref.layers.dropout import Dropout
+from recpref.layers.initial import initialise
 from recpref.layers.item_table import ItemTable
 from recpref.layers.reading import last_state, shortened
-from recpref.layers.transformer import LN_EPS, Positions, attention_mask, initialise, positive
+from recpref.layers.transformer import LN_EPS, Positions, attention_mask, positive
 from recpref.types import History
 
 __all__ = ["HSTU"]

@@ -14,9 +14,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from recpref.layers.dropout import Dropout
+from recpref.layers.initial import initialise
 from recpref.layers.item_table import ItemTable
 from recpref.layers.reading import last_state, shortened
-from recpref.layers.transformer import LN_EPS, Positions, TransformerLayer, attention_mask, initialise, positive
+from recpref.layers.transformer import LN_EPS, Positions, TransformerLayer, attention_mask, positive
 from recpref.types import History
 
 __all__ = ["SASRec"]

@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from recpref.layers.initial import truncated_normal
 from recpref.layers.item_table import STD, Table
-from recpref.layers.transformer import truncated_normal
 
 __all__ = ["QuotientRemainder"]
 

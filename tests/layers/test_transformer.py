@@ -1,4 +1,4 @@
-"""Positions, masks, how weights begin, and the Transformer layer against torch's own."""
+"""Positions, masks, and the Transformer layer against torch's own."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 from torch import Tensor, nn
 
-from recpref.layers.transformer import LN_EPS, Positions, TransformerLayer, attention_mask, initialise, truncated_normal
+from recpref.layers.transformer import LN_EPS, Positions, TransformerLayer, attention_mask
 
 
 class Untouched(nn.Module):
@@ -155,39 +154,6 @@ def test_the_layer_refuses_heads_that_do_not_divide_the_width():
 def test_the_layer_refuses_no_heads():
     with pytest.raises(ValueError, match="n_heads=0"):
         TransformerLayer(d_model=8, n_heads=0, d_ff=8, dropout=0, attention_dropout=0, activation="gelu", norm="pre")
-
-
-def test_weights_start_as_berts_do():
-    """N(0, .02) cut at two deviations has a deviation of .88 * .02 = .0176; biases start at 0 and norms at 1."""
-    torch.manual_seed(0)
-    module = nn.ModuleDict(
-        {"linear": nn.Linear(100, 100), "table": nn.Embedding(100, 100), "norm": nn.LayerNorm(4), "at": Positions(100, 100)}
-    )
-    initialise(module)
-    for name in ("linear", "table", "at"):
-        weight = module[name].weight
-        assert float(weight.detach().abs().max()) <= 0.04
-        assert float(weight.detach().std()) == pytest.approx(0.0176, rel=0.03)
-    assert not module["linear"].bias.any()
-    assert bool((module["norm"].weight == 1).all())
-    assert not module["norm"].bias.any()
-
-
-def test_many_numbers_are_drawn_from_the_same_distribution(monkeypatch: pytest.MonkeyPatch):
-    """scipy's truncated normal is the oracle, for both ways; the smaller one is torch's, number by number."""
-    cut = stats.truncnorm(-2, 2, scale=0.3)
-    few, many, torchs = (torch.empty(200, 100) for _ in range(3))
-    torch.manual_seed(1)
-    truncated_normal(few, 0.3)
-    torch.manual_seed(1)
-    nn.init.trunc_normal_(torchs, std=0.3, a=-0.6, b=0.6)
-    assert torch.equal(few, torchs)
-    monkeypatch.setattr("recpref.layers.transformer.MANY", 20_000)
-    truncated_normal(many, 0.3)
-    assert not torch.equal(few, many)
-    for weight in (few, many):
-        assert float(weight.abs().max()) <= 0.6
-        assert stats.kstest(weight.flatten().double().numpy(), cut.cdf).pvalue > 0.01
 
 
 @pytest.mark.parametrize("norm", ["pre", "post"])
