@@ -11,9 +11,11 @@ Every other key=value is fixed for all trials. The test split is never asked: ru
 from __future__ import annotations
 
 import importlib.util
+import os
 import shlex
 import subprocess
 import sys
+import threading
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +25,7 @@ from recpref.plan import Plan
 from recpref.suggest import unknown
 
 KNOWN = tuple(field.name for field in fields(Plan) if field.name != "before")  # what the options of an experiment begin with
+TOGETHER = "RECPREF_WORKER_OF_A_SEARCH"  # in the environment of a worker that a search of several has started
 CHOICES = {"search": ("tpe", "gp", "random"), "pruner": ("median", "none")}
 
 
@@ -135,6 +138,8 @@ def _tune(asked: Asked, wanted: dict[str, str], pairs: dict[str, str], arguments
     n_trials, seed = console.whole_number("n_trials", asked.n_trials), console.whole_number("search_seed", asked.search_seed, least=0)
     search = study.Search(n_trials, asked.search, asked.pruner, seed)  # type: ignore[arg-type]  # checked above
     workers, worker = console.whole_number("workers", asked.workers), console.whole_number("worker", asked.worker, least=0)
+    if worker and os.environ.pop(TOGETHER, ""):
+        threading.Thread(target=_end_with_the_search, daemon=True).start()
     space = space_of(pairs["model"], wanted, fixed)
     plan = compose(fixed)
     _ = judged_by(plan)  # refuses before the first trial
@@ -171,13 +176,23 @@ def _together(arguments: list[str], workers: int) -> int:
     """The same study in several processes: how many of them failed."""
     kept = [text for text in arguments if text.partition("=")[0] not in ("workers", "worker")]
     command = [sys.executable, "-m", "recpref.tune", *kept, "workers=1"]
-    processes = [subprocess.Popen([*command, f"worker={number}"]) for number in range(1, workers + 1)]
+    environment = {**os.environ, TOGETHER: "1"}
+    processes = [
+        subprocess.Popen([*command, f"worker={number}"], stdin=subprocess.PIPE, env=environment) for number in range(1, workers + 1)
+    ]
     try:
         return sum(process.wait() != 0 for process in processes)
     except KeyboardInterrupt:
         for process in processes:
             process.wait()
         raise
+
+
+def _end_with_the_search() -> None:
+    """Whoever started this worker holds its standard input open: where that ends, be it killed, the worker does, too."""
+    while os.read(0, 1024):
+        pass
+    os._exit(1)
 
 
 def _print(found: Any, place: Path, fixed: list[str]) -> None:

@@ -73,17 +73,27 @@ def test_two_workers_share_one_study(csv, tmp_path):
 
 
 @pytest.mark.slow
+def runs(pid: int) -> bool:
+    """Whether a process of that number is there, and not only its name."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="who started whom is read from /proc")
 def test_a_killed_search_keeps_what_was_finished(csv, tmp_path, monkeypatch):
-    """Started again at once: what was in hand when it was killed is settled, though its last heartbeat is seconds old."""
+    """Its workers end with it. Started again at once, what was in hand is settled, though its last heartbeat is seconds old."""
     monkeypatch.setattr("recpref.tuning.study.HEARTBEAT", 1)
     arguments = (*TINY, csv, f"studies={tmp_path}/studies", "pruner=none")
-    process = start(*arguments, "n_trials=1000", said=subprocess.DEVNULL)
+    process = start(*arguments, "n_trials=1000", "workers=2", said=subprocess.DEVNULL)
     deadline = time.monotonic() + 600  # a busy machine takes minutes to start Python
 
-    def complete() -> int:
-        """Read only: Optuna would make the tables where there are none yet, and so would the study."""
+    def complete(mode: str = "ro") -> int:
+        """Read only: Optuna would make the tables where there are none yet, and so would the study. Once whoever wrote was killed, what
+        was left half-written has to be taken back first, which is writing."""
         (found,) = (tmp_path / "studies").glob("*/sasrec/default/study.db")
-        with closing(sqlite3.connect(f"file:{found}?mode=ro", uri=True, timeout=60)) as base:
+        with closing(sqlite3.connect(f"file:{found}?mode={mode}", uri=True, timeout=60)) as base:
             return base.execute("select count(*) from trials where state = 'COMPLETE'").fetchone()[0]
 
     def enough() -> bool:
@@ -94,9 +104,14 @@ def test_a_killed_search_keeps_what_was_finished(csv, tmp_path, monkeypatch):
 
     while not enough() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.5)
+    workers = [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    assert len(workers) == 2
     process.send_signal(signal.SIGKILL)
     process.wait()
-    before = complete()
+    while any(map(runs, workers)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(map(runs, workers))
+    before = complete("rw")
     assert before >= 2
     tune([*arguments, f"n_trials={before + 1}"])
     (folder,) = (tmp_path / "studies").glob("*/sasrec/default")
