@@ -253,7 +253,7 @@ class Run:
 
     def _numbers(self, ids: np.ndarray) -> Tensor:
         """Whoever they are in training, users are nobody here, number 0; but for a model that learned something of each."""
-        if not (hasattr(self.model, "asked_only") or hasattr(self.model, "knows_users")):
+        if not (hasattr(self.model, "asked_only") or hasattr(self.model, "needs_numbers")):
             return torch.zeros(len(ids), dtype=torch.long)
         return torch.from_numpy(self._users.numbers(ids, "user"))
 

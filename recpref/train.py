@@ -149,7 +149,7 @@ def _print_course(run: Run) -> None:
         epochs = f"{how.epochs} {'epoch' if how.epochs == 1 else 'epochs'}"
         print(f"{how.parameters:,} parameters, {how.seconds:.0f} s of training, {epochs}; kept epoch {how.best_epoch}{by}")
         if how.underfit:
-            print("underfit: validation was still rising at trainer.max_epochs (or was measured only once); raise trainer.max_epochs")
+            print("underfit: validation was still rising at trainer.max_epochs (or was measured once at most); raise trainer.max_epochs")
         if how.interrupted:
             print("interrupted: this is the best model until then, not a finished run")
             if state_of(run.path) is not None:

@@ -212,7 +212,7 @@ def test_a_suite_that_was_stopped_goes_on(suite: Path, verb: Verb) -> None:
     """Ctrl-C in the middle of a training, and kill -9 in the middle of what went on from there: nothing finished is made again, the
     training goes on from its saved state, no process is left behind, and the table is that of a suite that nobody stopped."""
     longer = re.sub("odd = .*\n", "", SUITE).replace("seeds = [1, 2]", "seeds = [1]")
-    longer = longer.replace("max_epochs=3", 'max_epochs=60", "stopping.patience=900", "stopping.save_seconds=0.1')
+    longer = longer.replace("max_epochs=3", 'max_epochs=200", "stopping.patience=900", "stopping.save_seconds=0.1')
     (suite / "tiny.toml").write_text(longer)
     finished: dict[Path, int] = {}
     saved = 0

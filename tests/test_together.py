@@ -31,7 +31,7 @@ def test_plans_of_one_and_of_two_processes() -> None:
     ("said", "why"),
     [
         (
-            ["optimizer.sparse=true", "optimizer.average=0"],
+            ["optimizer.sparse=true", "optimizer.average=0", "loss=sampled_softmax", "sampler=uniform"],
             "optimizer.sparse=true updates rows of a whole table, which table=sharded is not",
         ),
         (["model=ada_retrieval"], "model=ada_retrieval reads all of them around base=sasrec; leave table=sharded out"),

@@ -19,11 +19,11 @@ PREFIX = "flips."  # of the head's weights among those of an objective
 class Posterior(nn.Module):
     """Scores are ``score + log(flip probability)``, the logit of the posterior (``recpref.label_noise.likelihood.liked``).
 
-    A user of training has his own flips (``knows_users``: by his number), everybody else those of nobody in particular. A model of
+    A user of training has his own flips (``needs_numbers``: by his number), everybody else those of nobody in particular. A model of
     constant flips is ranked as by its scores.
     """
 
-    knows_users = True
+    needs_numbers = True
 
     def __init__(self, model: Retriever, flips: Flips):
         super().__init__()

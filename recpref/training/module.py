@@ -244,12 +244,13 @@ def train(
     module.model.load_state_dict(module.learned.state_dict())
     shards.unite(module.model)
     early = trainer.early_stopping_callback
+    asked = best is not None and trainer.limit_val_batches != 0  # validation, that is
     ran_out = not interrupted.is_set() and not (early and early.stopped_epoch)
     return Course(
         epochs=trainer.current_epoch,
         best_epoch=best.epoch if best is not None and best.weights else trainer.current_epoch,
         interrupted=interrupted.is_set(),
-        underfit=ran_out and bool(module.validations) and still_rising([row[stopping.metric] for row in module.validations]),
+        underfit=ran_out and asked and still_rising([row[stopping.metric] for row in module.validations]),
         losses=module.means.rows,
         validations=module.validations,
         before=module.before,
