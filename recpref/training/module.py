@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from recpref.data.randomness import seed_of
 from recpref.evaluation.protocol import Evaluation, Question
 from recpref.processes import alone, connect_again, connected, gathered, summed, world
-from recpref.retrieval.over_shards import OverShards
 from recpref.retrieval.topk import TopK
 from recpref.training import shards
 from recpref.training.callbacks import KeepBest
@@ -27,6 +26,7 @@ from recpref.training.epoch_means import EpochMeans
 from recpref.training.interruption import graceful_interrupt
 from recpref.training.lazy_adam import clip
 from recpref.training.optimizer import Optimizer
+from recpref.training.over_shards import OverShards
 from recpref.training.stopping import Stopping, still_rising
 from recpref.training.trainers import processes_of, quiet, said_by_lightning, trainer_for, with_strategy
 from recpref.types import PAD, Batch, Objective, Step

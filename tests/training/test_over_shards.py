@@ -10,9 +10,9 @@ import torch.distributed as dist
 from several import together
 
 from recpref.models.sasrec import SASRec
-from recpref.retrieval.over_shards import OverShards
 from recpref.retrieval.topk import TopK
 from recpref.tables.sharded import Sharded
+from recpref.training.over_shards import OverShards
 from recpref.types import History, Query
 
 CHILD = f"""
