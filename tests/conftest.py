@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import jaxtyping
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from jaxtyping import install_import_hook
@@ -25,6 +27,16 @@ def pytest_collection_modifyitems(items):
     """Files with what takes long begin first, so that no process is left alone with it at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(scope="session")
+def walks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """49 users who mostly walk along 0, 1, 2, ... 29, with histories of 4 to 13."""
+    rng = np.random.default_rng(0)
+    rows = [(u, (7 * u + t + rng.integers(0, 2)) % 30, t) for u in range(49) for t in range(4 + u % 10)]
+    file = tmp_path_factory.mktemp("data") / "clicks.csv"
+    pd.DataFrame(rows, columns=["user_id", "item_id", "timestamp"]).to_csv(file, index=False)
+    return file
 
 
 @pytest.fixture

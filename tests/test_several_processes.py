@@ -10,7 +10,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -42,29 +41,19 @@ for shards in ("shards_biases", "shards_negatives"):  # Adam moves as far whatev
     EXPERIMENTS[shards] += ("optimizer.method=adam", "optimizer.weight_decay=0.1", "optimizer.average=0")
 
 
-def options(name: str, csv: Path, out: Path, *more: str) -> list[str]:
+def options(name: str, walks: Path, out: Path, *more: str) -> list[str]:
     """The overrides of an experiment."""
     shape = [part for part in SHAPE if name != "rounds" or (not part.startswith("model.d_m") and not part.startswith("model.max"))]
     own = EXPERIMENTS[name]
     said = {part.partition("=")[0] for part in own}
-    return [*(part for part in (*shape, *ROWS) if part.partition("=")[0] not in said), *own, f"data={csv}", f"out={out}", *more]
+    return [*(part for part in (*shape, *ROWS) if part.partition("=")[0] not in said), *own, f"data={walks}", f"out={out}", *more]
 
 
 @pytest.fixture(scope="module")
-def csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """49 users who mostly walk along 0, 1, 2, ... 29, with histories of 4 to 13."""
-    rng = np.random.default_rng(0)
-    rows = [(u, (7 * u + t + rng.integers(0, 2)) % 30, t) for u in range(49) for t in range(4 + u % 10)]
-    file = tmp_path_factory.mktemp("data") / "clicks.csv"
-    pd.DataFrame(rows, columns=["user_id", "item_id", "timestamp"]).to_csv(file, index=False)
-    return file
-
-
-@pytest.fixture(scope="module")
-def pair(csv: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, recpref.Run]:
+def pair(walks: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, recpref.Run]:
     """Every experiment in two processes, one after the other."""
     out = tmp_path_factory.mktemp("pair")
-    experiments = {name: options(name, csv, out / name, *DDP) for name in EXPERIMENTS}
+    experiments = {name: options(name, walks, out / name, *DDP) for name in EXPERIMENTS}
     outputs = together(["-c", FITS, json.dumps(list(experiments.values()))])
     assert "epoch" in outputs[0]
     assert outputs[1] == ""
@@ -82,13 +71,13 @@ def without_key_bias(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(EXPERIMENTS))
-def test_two_processes_are_one(name: str, pair: dict[str, recpref.Run], csv: Path, tmp_path: Path) -> None:
+def test_two_processes_are_one(name: str, pair: dict[str, recpref.Run], walks: Path, tmp_path: Path) -> None:
     """Weights to 1e-6; every user's values and every metric exactly.
 
     Attention does not depend on the bias of its keys, whose gradient is therefore rounding, of which Adam makes steps: it is not compared.
     Of the training that stops early, at a high rate, only what it decides is.
     """
-    one, two = recpref.fit(*options(name, csv, tmp_path)), pair[name]
+    one, two = recpref.fit(*options(name, walks, tmp_path)), pair[name]
     weights, others = ({**without_key_bias(run.model.state_dict()), **run.objective_state} for run in (one, two))
     assert weights.keys() == others.keys()
     for key, value in weights.items() if name != "stopped" else ():
@@ -128,10 +117,10 @@ console.main(train)
 
 
 @pytest.fixture(scope="module")
-def whole(csv: Path, tmp_path_factory: pytest.TempPathFactory) -> recpref.Run:
+def whole(walks: Path, tmp_path_factory: pytest.TempPathFactory) -> recpref.Run:
     """Two processes that nobody interrupted."""
     out = tmp_path_factory.mktemp("whole")
-    together(["-c", FITS, json.dumps([[*LONG, f"data={csv}", f"out={out}"]])])
+    together(["-c", FITS, json.dumps([[*LONG, f"data={walks}", f"out={out}"]])])
     return recpref.load(next(out.glob("clicks/bert4rec/*")))
 
 
@@ -156,9 +145,9 @@ def wait_for_state(out: Path, alive: subprocess.Popen[str]) -> Path:
 
 
 @pytest.mark.slow
-def test_a_signal_to_one_process_stops_all_after_the_same_batch(whole: recpref.Run, csv: Path, tmp_path: Path) -> None:
+def test_a_signal_to_one_process_stops_all_after_the_same_batch(whole: recpref.Run, walks: Path, tmp_path: Path) -> None:
     """The run is kept as interrupted, and goes on to the weights of an uninterrupted one, bit for bit."""
-    processes = start(["-c", FITS, json.dumps([[*LONG, f"data={csv}", f"out={tmp_path}"]])])
+    processes = start(["-c", FITS, json.dumps([[*LONG, f"data={walks}", f"out={tmp_path}"]])])
     path = wait_for_state(tmp_path, processes[0])
     processes[1].send_signal(signal.SIGTERM)
     ended = finish(processes)
@@ -171,12 +160,12 @@ def test_a_signal_to_one_process_stops_all_after_the_same_batch(whole: recpref.R
 
 
 @pytest.mark.slow
-def test_a_killed_process_is_restarted_by_torchrun(whole: recpref.Run, csv: Path, tmp_path: Path) -> None:
+def test_a_killed_process_is_restarted_by_torchrun(whole: recpref.Run, walks: Path, tmp_path: Path) -> None:
     """kill -9 of the second process: both start anew, find the saved state and end as if nothing had happened."""
     script, out = tmp_path / "train.py", tmp_path / "runs"
     script.write_text(TRAIN)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--max-restarts=1", "--standalone"]
-    command = [*torchrun, str(script), str(tmp_path), *LONG, f"data={csv}", f"out={out}"]
+    command = [*torchrun, str(script), str(tmp_path), *LONG, f"data={walks}", f"out={out}"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     path = wait_for_state(out, process)
     killed = int((tmp_path / "1").read_text())
@@ -190,9 +179,9 @@ def test_a_killed_process_is_restarted_by_torchrun(whole: recpref.Run, csv: Path
 
 
 @pytest.mark.slow
-def test_lightning_starts_the_second_process_itself(csv: Path, tmp_path: Path, pair: dict[str, recpref.Run]) -> None:
+def test_lightning_starts_the_second_process_itself(walks: Path, tmp_path: Path, pair: dict[str, recpref.Run]) -> None:
     """``python -m recpref.train ... trainer.strategy=ddp trainer.devices=2`` is all there is to say: one table, one run."""
-    command = [sys.executable, "-m", "recpref.train", *options("bert4rec", csv, tmp_path, *DDP)]
+    command = [sys.executable, "-m", "recpref.train", *options("bert4rec", walks, tmp_path, *DDP)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("saved in") == 1
@@ -200,7 +189,7 @@ def test_lightning_starts_the_second_process_itself(csv: Path, tmp_path: Path, p
 
 
 @pytest.mark.slow
-def test_what_cannot_be_shared_is_refused_before_anything_is_written(csv: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_shared_is_refused_before_anything_is_written(walks: Path, tmp_path: Path) -> None:
     """One line, from the only process there is by then."""
     shutil.rmtree(tmp_path)
     for given, said in (
@@ -209,5 +198,5 @@ def test_what_cannot_be_shared_is_refused_before_anything_is_written(csv: Path, 
         (["model=sasrec", "trainer.devices=2", "trainer.strategy=fsdp"], "unknown trainer.strategy 'fsdp'"),
     ):
         with pytest.raises(ValueError, match=said):
-            recpref.fit(*given, "trainer.accelerator=cpu", f"data={csv}", f"out={tmp_path}")
+            recpref.fit(*given, "trainer.accelerator=cpu", f"data={walks}", f"out={tmp_path}")
     assert not tmp_path.exists()

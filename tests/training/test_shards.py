@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -40,21 +39,11 @@ recpref.fit(*json.loads(sys.argv[1]))
 """
 
 
-@pytest.fixture(scope="module")
-def csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """49 users who mostly walk along 0, 1, 2, ... 29, with histories of 4 to 13."""
-    rng = np.random.default_rng(0)
-    rows = [(u, (7 * u + t + rng.integers(0, 2)) % 30, t) for u in range(49) for t in range(4 + u % 10)]
-    file = tmp_path_factory.mktemp("data") / "clicks.csv"
-    pd.DataFrame(rows, columns=["user_id", "item_id", "timestamp"]).to_csv(file, index=False)
-    return file
-
-
 @pytest.mark.slow
-def test_a_killed_training_goes_on(csv: Path, tmp_path: Path) -> None:
+def test_a_killed_training_goes_on(walks: Path, tmp_path: Path) -> None:
     """16 and 15 of 31 rows, of the weights, their average and two moments; saved as 31, in names of a whole table; and continued, with the
     best weights of before, to what nobody interrupted, bit for bit."""
-    options = [*SHAPE, *COURSE, *DDP, f"data={csv}"]
+    options = [*SHAPE, *COURSE, *DDP, f"data={walks}"]
     together(["-c", FITS, json.dumps([[*options, f"out={tmp_path / 'whole'}"]])])
     ended = finish(start(["-c", KILLED, json.dumps([*options, f"out={tmp_path / 'killed'}"])]), timeout=600)
     assert [code for code, *_ in ended] == [3, 3], ended
@@ -78,7 +67,7 @@ def test_a_killed_training_goes_on(csv: Path, tmp_path: Path) -> None:
     assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
     assert {key for key in run.metrics if run.metrics[key] != whole.metrics[key]} <= {"train/seconds"}
     assert run.metrics["train/parameters"] == sum(p.numel() for p in SASRec(30, d_model=8, n_heads=2, d_ff=256, max_len=10).parameters())
-    assert len(run.recommend(pd.read_csv(csv), k=5)) == 49 * 5
+    assert len(run.recommend(pd.read_csv(walks), k=5)) == 49 * 5
 
 
 class Around(torch.nn.Module):
