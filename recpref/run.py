@@ -31,7 +31,7 @@ from recpref.retrieval.restricted import Restriction
 from recpref.retrieval.similar import similar
 from recpref.retrieval.topk import TopK
 from recpref.saving import OBJECTIVE, complete
-from recpref.types import Query
+from recpref.types import Query, Ranking
 
 
 class Trained(NamedTuple):
@@ -194,14 +194,14 @@ class Run:
         known = self._known(histories if isinstance(histories, Interactions) else self.histories(histories))
         exact = TopK(self.model, seed=self.experiment.seed)
         topk = exact if search == "exact" else Approximate(self.model, kind=search, breadth=breadth)
-        parts = [_frame(np.zeros((0, k), int), np.zeros((0, k)), known.users.ids[:0], self.items)]
+        parts: list[pd.DataFrame] = []
         found: float | None = None
         for users, query in self._queries(known, restricted, batch_size, filter_seen, timed=topk.needs_time):
             ranking = topk.recommend(query, k)
             if found is None and isinstance(topk, Approximate):
                 found = topk.found(exact.recommend(query, k), query)
-            parts.append(_frame(ranking.items.numpy(), ranking.scores.numpy(), users, self.items))
-        frame = pd.concat(parts[1:] or parts, ignore_index=True)
+            parts.append(_frame(ranking, users, self.items))
+        frame = _joined(parts, known)
         if found is not None:
             frame.attrs["found"] = found
         return frame
@@ -222,12 +222,12 @@ class Run:
             candidates = self.histories(candidates, time="none", name="the frame of candidates")
         restricted = Restriction(own=self._known(candidates))
         topk = TopK(self.model, seed=self.experiment.seed)
-        parts = [_frame(np.zeros((0, 1), int), np.zeros((0, 1)), known.users.ids[:0], self.items)]
+        parts = []
         for users, query in self._queries(restricted.served(known), restricted, batch_size, filter_seen, timed=topk.needs_time):
             most = query.candidates.shape[1]  # type: ignore[union-attr]  # they are its own
             ranking = topk.recommend(query, most if k is None else min(k, most))
-            parts.append(_frame(ranking.items.numpy(), ranking.scores.numpy(), users, self.items))
-        return pd.concat(parts[1:] or parts, ignore_index=True)
+            parts.append(_frame(ranking, users, self.items))
+        return _joined(parts, known)
 
     def _queries(
         self, known: Interactions, restricted: Restriction, batch_size: int, filter_seen: bool | None, *, timed: bool
@@ -285,8 +285,15 @@ def _refuse(k: int, batch_size: int, search: str, filter_seen: bool | None, *, r
         raise ValueError(f"items and exclude_items restrict an exact search, and search={search!r} looks in an index of all; leave one out")
 
 
-def _frame(items: np.ndarray, scores: np.ndarray, users: np.ndarray, vocabulary: Vocabulary) -> pd.DataFrame:
+def _frame(ranking: Ranking, users: np.ndarray, vocabulary: Vocabulary) -> pd.DataFrame:
+    items, scores = ranking.items.numpy(), ranking.scores.numpy()
     row, column = np.nonzero(items)
     return pd.DataFrame(
         {"user": users[row], "item": vocabulary.originals(items[row, column]), "rank": column + 1, "score": scores[row, column]}
     )
+
+
+def _joined(parts: list[pd.DataFrame], known: Interactions) -> pd.DataFrame:
+    """The lists of all users; where there is nobody, a frame of the same columns without rows."""
+    nobody = Ranking(torch.zeros(0, 1, dtype=torch.long), torch.zeros(0, 1, dtype=torch.float64))
+    return pd.concat(parts or [_frame(nobody, known.users.ids[:0], known.items)], ignore_index=True)
