@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from recpref.data.interactions import Interactions
     from recpref.evaluation.external import evaluate
     from recpref.experiment import fit
-    from recpref.run import Run
+    from recpref.runs.run import Run
 
 __version__ = "0.1.0"
 __all__ = ["Interactions", "Run", "evaluate", "fit", "load"]
 
 _HOMES = {
     "Interactions": "recpref.data.interactions",
-    "Run": "recpref.run",
+    "Run": "recpref.runs.run",
     "evaluate": "recpref.evaluation.external",
     "fit": "recpref.experiment",
 }
@@ -36,7 +36,7 @@ def load(path: str | Path, *, trust: str | tuple[str, ...] | None = None) -> Run
 
     Raises: FileNotFoundError where there is no run; ValueError where it is incomplete, of another format, or not trusted.
     """
-    from recpref.run import Run
+    from recpref.runs.run import Run
 
     return Run.load(path, trust=trust)
 

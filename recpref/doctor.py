@@ -103,10 +103,10 @@ def _examine_all() -> None:
 
 
 def _examine_data(overrides: list[str]) -> None:
-    from recpref.composition import compose
+    from recpref.composition.compose import compose
     from recpref.data.checkup import facts, warnings
     from recpref.overrides import chosen
-    from recpref.source import opened
+    from recpref.runs.source import opened
 
     for key in chosen(overrides):
         if key.partition(".")[0] != "data":

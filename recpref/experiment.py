@@ -16,8 +16,8 @@ import pytorch_lightning as pl
 import torch
 
 from recpref import components, processes
-from recpref.compatibility import refuse_mismatch
-from recpref.composition import compose
+from recpref.composition.compatibility import refuse_mismatch
+from recpref.composition.compose import compose
 from recpref.data.audit import Audit, checked
 from recpref.data.batches import Loader
 from recpref.data.heldout import Heldout, Split
@@ -26,13 +26,13 @@ from recpref.evaluation.measures import evaluation_of, named, of_test, refuse_sa
 from recpref.facts import Facts
 from recpref.overrides import chosen
 from recpref.plan import Part, Plan, Sizes, Written, write
-from recpref.plots import training_curve
-from recpref.resuming import agree, plan_to_continue
-from recpref.run import Run
-from recpref.saving import save, save_objective
-from recpref.source import identity, opened, opened_again, seen
-from recpref.start import absolute, begin, finished, refuse_start
-from recpref.together import by_all_or_one, made_before, refuse_processes, to_continue
+from recpref.runs.resuming import agree, plan_to_continue
+from recpref.runs.run import Run
+from recpref.runs.saving import save, save_objective
+from recpref.runs.source import identity, opened, opened_again, seen
+from recpref.runs.start import absolute, begin, finished, refuse_start
+from recpref.runs.together import by_all_or_one, made_before, refuse_processes, to_continue
+from recpref.training.curve import training_curve
 from recpref.training.datamodule import Data
 from recpref.training.module import Course, Training, train
 from recpref.training.optimizer import Optimizer

@@ -71,8 +71,8 @@ def _recommend(asked: Asked, path: Path, out: Path, said: dict[str, str]) -> Non
     _refuse_output(out)
     k = None if asked.k is None else console.whole_number("k", asked.k)
     filter_seen = _checked(asked)
-    from recpref.read_alike import read_ids, read_pairs
-    from recpref.run import Run
+    from recpref.runs.read_alike import read_ids, read_pairs
+    from recpref.runs.run import Run
 
     run = Run.load(path, trust=tuple((asked.trust or "").split(",")))
     run = run.posterior() if asked.rank == "posterior" else run
@@ -129,7 +129,7 @@ def _write(frame: pd.DataFrame, out: Path) -> None:
 
 def _refuse_input(out: Path, names: list[str | None]) -> None:
     """Raises: ValueError where ``out`` is a file of what is read."""
-    from recpref.read_alike import files_of
+    from recpref.runs.read_alike import files_of
 
     for name in names:
         if name is not None and out.resolve() in [file.resolve() for file in files_of(name)]:
@@ -137,9 +137,9 @@ def _refuse_input(out: Path, names: list[str | None]) -> None:
 
 
 def _histories(run: Any, data: str | None, said: dict[str, str]) -> Any:
-    from recpref.read_alike import read_alike, rules
-    from recpref.saving import complete
-    from recpref.source import identity, opened_again
+    from recpref.runs.read_alike import read_alike, rules
+    from recpref.runs.saving import complete
+    from recpref.runs.source import identity, opened_again
 
     if data is not None:
         found = read_alike(data, run, said)

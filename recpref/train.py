@@ -22,7 +22,7 @@ from recpref.workplace import STATE, ends, owner_of, place_of, plan_of, run_at, 
 if TYPE_CHECKING:
     from recpref.data.interactions import Interactions
     from recpref.plan import Plan
-    from recpref.run import Run
+    from recpref.runs.run import Run
 
 PATIENCE = 20.0  # seconds to wait for a run of Popular that another process is making
 
@@ -31,13 +31,13 @@ def train(arguments: list[str]) -> None:
     """The verb. Raises: ValueError for anything wrong with the overrides."""
     given, overrides = console.switches(arguments, {"--cfg"})
     if given & {"--help", "-h"}:
-        from recpref.help import overview
+        from recpref.composition.help import overview
 
         overview(overrides)
     elif "--cfg" in given:
         import yaml
 
-        from recpref.composition import compose
+        from recpref.composition.compose import compose
 
         print(yaml.safe_dump(compose(overrides).content, sort_keys=False), end="")
     else:
@@ -51,12 +51,12 @@ def _fit_and_print(overrides: list[str]) -> None:
     _refuse_early(pairs, resume)
     overrides = [f"{key}={value}" for key, value in pairs.items()]
 
-    from recpref.composition import compose
+    from recpref.composition.compose import compose
     from recpref.data.checkup import unused_split
     from recpref.experiment import located, run_of
-    from recpref.resuming import plan_to_continue
-    from recpref.run import Run
-    from recpref.source import opened, opened_again
+    from recpref.runs.resuming import plan_to_continue
+    from recpref.runs.run import Run
+    from recpref.runs.source import opened, opened_again
 
     plan = compose(overrides) if resume is None else plan_to_continue(resume, pairs)
     data = opened(plan.data) if resume is None else opened_again(plan.data)
@@ -84,10 +84,10 @@ def _fit_and_print(overrides: list[str]) -> None:
 
 def _baseline(plan: Plan, data: Interactions) -> list[Run]:
     """Popular beside a plan: the run that is there, or one that is made now; none where another process is still making it."""
-    from recpref.composition import compose
+    from recpref.composition.compose import compose
     from recpref.experiment import located, run_of
-    from recpref.run import Run
-    from recpref.start import finished
+    from recpref.runs.run import Run
+    from recpref.runs.start import finished
 
     popular = replace(
         compose(["model=popular"]), split=plan.split, evaluation=plan.evaluation, seed=plan.seed, out=plan.out, data=plan.data

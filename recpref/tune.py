@@ -80,7 +80,7 @@ def _tune_suite(name: str, asked: Asked, pairs: dict[str, str]) -> None:
     from recpref.leaderboard.suite import Tuned
     from recpref.leaderboard.suite_files import file_of, read
     from recpref.overrides import chosen
-    from recpref.tuned_suites import name_of, searches, with_tuned
+    from recpref.tuning.suites import name_of, searches, with_tuned
 
     suite, users, n_trials = (
         read(name),
@@ -128,7 +128,7 @@ def _tune(asked: Asked, wanted: dict[str, str], pairs: dict[str, str], arguments
     """The study, when it has all its trials."""
     if importlib.util.find_spec("optuna") is None:
         raise ValueError("tuning needs Optuna; pip install 'recpref[tune]'")
-    from recpref.composition import compose
+    from recpref.composition.compose import compose
     from recpref.experiment import opened_to_validate
     from recpref.tuning import report, study
     from recpref.tuning.space import space_of

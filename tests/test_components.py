@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recpref import components
-from recpref.composition import compose
+from recpref.composition.compose import compose
 from recpref.plan import Part
 
 EVERY = [(kind, name) for kind in components.PACKAGES for name in components.names(kind)]
@@ -207,7 +207,7 @@ def test_a_schema_holds_every_option_with_its_default() -> None:
 
 def test_a_model_is_built_around_its_base() -> None:
     """From the names and options of a plan, and facts of the data that both may need."""
-    from recpref.composition import compose
+    from recpref.composition.compose import compose
 
     plan = compose(["model=ada_retrieval", "base=gru4rec", "base.d_model=8", "model.per_round=2"])
     model = components.model_of(plan, {"n_items": 12, "n_users": 3})

@@ -18,7 +18,7 @@ from recpref import experiment
 from recpref.data.interactions import Interactions
 from recpref.leaderboard.record import recorded
 from recpref.plan import FILE, read
-from recpref.run import Run
+from recpref.runs.run import Run
 from recpref.training.callbacks import SaveState
 from recpref.training.stopping import still_rising
 from recpref.workplace import STATE

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recpref.composition import compose
+from recpref.composition.compose import compose
 from recpref.plan import FILE, FORMAT, DataPart, Part, Plan, Sizes, Written, read, write
 
 

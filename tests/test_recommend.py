@@ -14,7 +14,7 @@ import recpref
 from recpref import console
 from recpref.prepare import prepare
 from recpref.recommend import recommend
-from recpref.run import Run
+from recpref.runs.run import Run
 from recpref.train import train
 
 Recommend = Callable[..., str]

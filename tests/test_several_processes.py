@@ -16,7 +16,7 @@ import torch
 from several import DDP, FITS, finish, start, together
 
 import recpref
-from recpref.composition import compose
+from recpref.composition.compose import compose
 from recpref.workplace import STATE, place_of
 
 pytestmark = pytest.mark.xdist_group("several")  # one worker makes the runs that these compare, once

@@ -19,7 +19,7 @@ import yaml
 
 import recpref
 from recpref import console
-from recpref.composition import compose
+from recpref.composition.compose import compose
 from recpref.train import train
 from recpref.training.callbacks import SaveState
 from recpref.workplace import OWNER, place_of

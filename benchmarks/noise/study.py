@@ -19,7 +19,7 @@ from rich.progress import track
 from summary import picture, table
 
 import recpref
-from recpref.composition import chosen
+from recpref.composition.compose import chosen
 from recpref.data.cards import open_data
 from recpref.data.splits.hidden import Hidden
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import torch
 
 from recpref import components
-from recpref.composition import compose
+from recpref.composition.compose import compose
 from recpref.data.cards import load
 from recpref.data.splits.leave_one_out import LeaveOneOut
 from recpref.evaluation.measures import evaluation_of

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from recpref import components
-from recpref.composition import OPTIONAL, compose
+from recpref.composition.compose import OPTIONAL, compose
+from recpref.composition.general_options import BASE, SELF
+from recpref.composition.recipes import DEFAULTS
+from recpref.composition.unused_options import idle
 from recpref.data import cards
-from recpref.general_options import BASE, SELF
 from recpref.plan import Part, Plan
-from recpref.recipes import DEFAULTS
-from recpref.unused_options import idle
 
 LIMITS = ("max_steps", "max_time", "limit_train_batches", "overfit_batches", "fast_dev_run")  # of the trainer; unset by default
 OF_SOME = ("base", *OPTIONAL)  # components that not every plan has

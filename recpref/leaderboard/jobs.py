@@ -77,7 +77,7 @@ def _of_data(experiments: list[Experiment], out: str, optional: bool) -> list[Jo
 
 
 def _composed(experiment: Experiment, out: str) -> Job:
-    from recpref.composition import compose
+    from recpref.composition.compose import compose
 
     job = Job(experiment)
     try:
@@ -89,7 +89,7 @@ def _composed(experiment: Experiment, out: str) -> Job:
 def _read(plan: Plan, optional: bool) -> tuple[Interactions | None, State, str]:
     """The data of a plan, or the state of a job that has none, and why."""
     from recpref.data import cards
-    from recpref.source import opened
+    from recpref.runs.source import opened
 
     name = str(plan.data.name)
     if optional and name in cards.names() and cards.nearest(name) is None:

@@ -225,7 +225,7 @@ def _train(plan: Plan, path: Path, threads: int) -> None:
     import torch
 
     from recpref.experiment import located, run_of
-    from recpref.source import opened
+    from recpref.runs.source import opened
 
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(threads)

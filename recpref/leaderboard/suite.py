@@ -96,7 +96,7 @@ class Suite:
 
         Raises: ValueError for overrides that the suite says itself.
         """
-        from recpref.composition import heeded  # Lightning takes two seconds to import
+        from recpref.composition.compose import heeded  # Lightning takes two seconds to import
 
         users = tuple(overrides)
         for key in chosen(users):

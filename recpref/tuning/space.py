@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from recpref import components
-from recpref.composition import compose
+from recpref.composition.compose import compose
+from recpref.composition.recipes import KINDS
 from recpref.overrides import chosen
-from recpref.recipes import KINDS
 
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 RANGE = re.compile(rf"({NUMBER})\.\.({NUMBER})(\s+log)?")

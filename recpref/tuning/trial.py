@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytorch_lightning as pl
 
 from recpref import components
-from recpref.composition import compose
+from recpref.composition.compose import compose
 from recpref.data.interactions import Interactions
 from recpref.evaluation.measures import evaluation_of
 from recpref.experiment import validated

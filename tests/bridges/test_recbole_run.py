@@ -19,7 +19,7 @@ import recpref
 from recpref import components
 from recpref.bridges import recbole
 from recpref.bridges.answers import Answers
-from recpref.composition import compose
+from recpref.composition.compose import compose
 from recpref.data.splits.leave_one_out import LeaveOneOut
 from recpref.evaluation.protocol import Evaluation
 from recpref.experiment import located, validated
@@ -27,7 +27,7 @@ from recpref.leaderboard.differences import command
 from recpref.leaderboard.rows import rows_of
 from recpref.models.recbole import RecBole, fingerprint
 from recpref.retrieval.topk import TopK
-from recpref.run import Run
+from recpref.runs.run import Run
 from recpref.types import History, Query
 
 POP = ("model=recbole", "model.algorithm=Pop", "model.epochs=3")

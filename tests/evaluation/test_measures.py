@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from recpref.composition import compose
+from recpref.composition.compose import compose
 from recpref.data.interactions import Interactions
 from recpref.data.splits.leave_one_out import LeaveOneOut
 from recpref.data.splits.none import Nothing

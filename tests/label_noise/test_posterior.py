@@ -13,7 +13,7 @@ import recpref
 from recpref.label_noise.likelihood import liked
 from recpref.label_noise.posterior import Posterior
 from recpref.models.ada_retrieval import AdaRetrieval
-from recpref.run import Run
+from recpref.runs.run import Run
 from recpref.types import History
 
 V, U = 20, 12

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recpref.composition import compose
+from recpref.composition.compose import compose
 from recpref.plan import Plan, Sizes, Written, write
 
 DIGEST = "d" * 64

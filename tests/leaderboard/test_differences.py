@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from recpref.composition import compose
+from recpref.composition.compose import compose
 from recpref.leaderboard.differences import budget, command, differences
 from recpref.plan import Part, Plan
 

@@ -13,7 +13,7 @@ from recpref.leaderboard.jobs import Job, jobs, looked_at
 from recpref.leaderboard.pool import _train as train_job
 from recpref.leaderboard.suite import Experiment, Suite
 from recpref.plan import Plan
-from recpref.source import opened
+from recpref.runs.source import opened
 from recpref.training.callbacks import SaveState
 from recpref.workplace import STATE, place_of
 
@@ -105,7 +105,7 @@ def test_nothing_is_counted_twice(clicks: Path, tmp_path: Path) -> None:
 
 def test_a_data_set_is_read_once(clicks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many models and seeds; read otherwise, it is other data."""
-    from recpref import source
+    from recpref.runs import source
 
     calls = []
     opened = source.opened

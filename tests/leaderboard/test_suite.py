@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recpref.composition import compose
+from recpref.composition.compose import compose
 from recpref.leaderboard.suite_files import read
 from recpref.overrides import chosen
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from test_suite import TEXT, TUNED, written
 
-from recpref.composition import compose
+from recpref.composition.compose import compose
 from recpref.leaderboard.suite import Suite
 from recpref.leaderboard.suite_files import names, read
 from recpref.overrides import chosen

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from recpref.composition import compose
+from recpref.composition.compose import compose
 from recpref.layers.ligr import LiGRLayer
 from recpref.losses.sampled_softmax import SampledSoftmax
 from recpref.models.esasrec import ESASRec

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import torch
 
-from recpref.composition import compose
+from recpref.composition.compose import compose
 from recpref.data.interactions import Interactions
 from recpref.evaluation.measures import evaluation_of
 from recpref.models.ease import EASE

@@ -14,7 +14,7 @@ import torch
 import recpref
 from recpref.data.vocabulary import Vocabulary
 from recpref.retrieval.restricted import Restriction
-from recpref.run import Run
+from recpref.runs.run import Run
 from recpref.types import History, Query
 
 LETTERS = Vocabulary(np.array(["a", "b", "c", "d"], dtype=object))

@@ -10,7 +10,7 @@ import torch
 
 import recpref
 from recpref import components
-from recpref.composition import compose
+from recpref.composition.compose import compose
 from recpref.layers.item_table import ItemTable
 from recpref.objectives.score import Source
 from recpref.tables.quotient_remainder import QuotientRemainder

@@ -12,7 +12,7 @@ import torch
 from pytorch_lightning import Trainer
 from torch import nn
 
-from recpref.composition import compose
+from recpref.composition.compose import compose
 from recpref.training import trainers
 from recpref.training.stopping import Stopping
 from recpref.training.trainers import WORKSPACE, processes_of, quiet, refuse_nothing, settings_kept, trainer_for, with_strategy

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from recpref import components
-from recpref.composition import compose
+from recpref.composition.compose import compose
 from recpref.overrides import chosen
 from recpref.tuning.space import EVERYWHERE, Among, Between, declared, dimension, overrides, space_of, text_of
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from recpref import components, processes
 from recpref.data.batches import Loader
 from recpref.plan import FILE, Plan
-from recpref.start import finished
+from recpref.runs.start import finished
 from recpref.training.trainers import processes_of
 from recpref.workplace import place_of, state_of
 

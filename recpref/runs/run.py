@@ -23,14 +23,14 @@ from recpref.data.histories import history_of
 from recpref.data.interactions import Columns, Interactions
 from recpref.data.vocabulary import Vocabulary
 from recpref.label_noise.posterior import Posterior
-from recpref.lacking import tell_of_low_ratings, tell_of_no_times
 from recpref.plan import Plan
 from recpref.retrieval.approximate import Approximate
 from recpref.retrieval.asked import refuse_no_count, refuse_no_truth
 from recpref.retrieval.restricted import Restriction
 from recpref.retrieval.similar import similar
 from recpref.retrieval.topk import TopK
-from recpref.saving import OBJECTIVE, complete
+from recpref.runs.lacking import tell_of_low_ratings, tell_of_no_times
+from recpref.runs.saving import OBJECTIVE, complete
 from recpref.types import Query, Ranking
 
 
@@ -247,7 +247,7 @@ class Run:
 
         Raises: as ``recommend``, and ValueError for a user whose rows come again after another user's.
         """
-        from recpref.arrow_batches import recommend_batches
+        from recpref.runs.arrow_batches import recommend_batches
 
         return recommend_batches(self, batches, k, filter_seen=filter_seen)
 

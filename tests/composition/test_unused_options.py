@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from recpref.composition import compose, heeded
-from recpref.unused_options import idle
+from recpref.composition.compose import compose, heeded
+from recpref.composition.unused_options import idle
 
 
 @pytest.mark.parametrize("model", ["popular", "ease", "nbpo_mf"])

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 from recpref import components
-from recpref.composition import OPTIONAL, fixed_sections, options
+from recpref.composition.compose import OPTIONAL, fixed_sections, options
+from recpref.composition.general_options import PLAIN, general_options
+from recpref.composition.recipes import DEFAULTS, KINDS, base_name, recipe_of, still_meant, wraps
+from recpref.composition.unused_options import TRAINING
 from recpref.data import cards
 from recpref.data.readers import JSON, TEXT
-from recpref.general_options import PLAIN, general_options
 from recpref.overrides import chosen
-from recpref.recipes import DEFAULTS, KINDS, base_name, recipe_of, still_meant, wraps
-from recpref.unused_options import TRAINING
 
 USAGE = """python -m recpref.train model=NAME data=NAME [key=value ...]     train, evaluate, save
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from recpref.lacking import tell_of_low_ratings, tell_of_no_times
+from recpref.runs.lacking import tell_of_low_ratings, tell_of_no_times
 
 RATED = pa.table({"who": ["a", "a", "b"], "stars": [5.0, 2.0, None], "word": ["x", "y", "z"]})
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from matplotlib import image
 
-from recpref.plots import training_curve
+from recpref.training.curve import training_curve
 from recpref.training.stopping import METRIC
 
 LOSSES = [{"epoch": float(epoch), "train/loss": 3.0 / epoch} for epoch in range(1, 9)]

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from recpref import components
-from recpref.compatibility import refuse_mismatch
-from recpref.composition import compose
+from recpref.composition.compatibility import refuse_mismatch
+from recpref.composition.compose import compose
 
 MODELS = {
     "bert4rec": SimpleNamespace(causal=False, mask_id=9),

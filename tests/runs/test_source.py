@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from recpref.composition import compose
+from recpref.composition.compose import compose
 from recpref.data.interactions import Interactions
 from recpref.data.vocabulary import Vocabulary
 from recpref.experiment import located
-from recpref.source import identity, opened, seen
+from recpref.runs.source import identity, opened, seen
 
 COLUMNS = ("data.user=u", "data.item=i", "data.time=none")
 

@@ -8,12 +8,12 @@ from typing import Any
 import yaml
 
 from recpref.components import foreign
-from recpref.composition import OPTIONAL
+from recpref.composition.compose import OPTIONAL
 from recpref.data.cards import names
 from recpref.data.interactions import Interactions
 from recpref.plan import Plan, Written, read
-from recpref.source import identity
-from recpref.start import absolute
+from recpref.runs.source import identity
+from recpref.runs.start import absolute
 from recpref.suggest import unknown
 from recpref.training.trackers import NONE
 from recpref.workplace import plan_of, state_of

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from recpref.composition import compose
+from recpref.composition.compose import compose
 from recpref.plan import FORMAT, Part, Sizes, Written, write
-from recpref.resuming import plan_to_continue, written
+from recpref.runs.resuming import plan_to_continue, written
 from recpref.workplace import STATE, place_of
 
 

@@ -11,8 +11,8 @@ import pytest
 
 import recpref
 from recpref.data.cards import open_data
-from recpref.read_alike import files_of, read_alike, read_ids, rules
-from recpref.run import Run
+from recpref.runs.read_alike import files_of, read_alike, read_ids, rules
+from recpref.runs.run import Run
 
 COLUMNS = {"user": "who", "item": "what", "time": "when"}
 

@@ -15,9 +15,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recpref import composition
+from recpref.composition import compose as composition
+from recpref.composition.recipes import DEFAULTS, KINDS
 from recpref.overrides import chosen
-from recpref.recipes import DEFAULTS, KINDS
 
 RECIPE = """
 class Thing:

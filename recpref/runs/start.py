@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from recpref.data.interactions import Interactions
 from recpref.data.vocabulary import Vocabulary
 from recpref.plan import Plan
-from recpref.saving import complete
-from recpref.source import identity
+from recpref.runs.saving import complete
+from recpref.runs.source import identity
 from recpref.workplace import interrupted
 
 

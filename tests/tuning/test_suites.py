@@ -14,8 +14,8 @@ from recpref.leaderboard.suite import Experiment, Tuned
 from recpref.leaderboard.suite_files import read
 from recpref.overrides import chosen
 from recpref.tune import tune
-from recpref.tuned_suites import has_space, name_of, searches, with_tuned
 from recpref.tuning import study
+from recpref.tuning.suites import has_space, name_of, searches, with_tuned
 
 SUITE = """
 title = "Tiny"

@@ -12,9 +12,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from recpref.data.interactions import Interactions
-from recpref.environment import environment
 from recpref.evaluation.protocol import Report
 from recpref.plan import FILE, Written, read
+from recpref.runs.environment import environment
 
 FILES = (
     FILE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from recpref import components
-from recpref.recipes import recipe_of, still_meant, wraps
+from recpref.composition.recipes import recipe_of, still_meant, wraps
 
 
 def test_a_component_of_the_users_own_takes_the_recipes_options_with_it() -> None:

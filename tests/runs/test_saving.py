@@ -11,11 +11,11 @@ import pytest
 from safetensors.torch import load_file
 from torch import nn
 
-from recpref.composition import compose
+from recpref.composition.compose import compose
 from recpref.data.interactions import Interactions
 from recpref.evaluation.protocol import Report
 from recpref.plan import FILE, Sizes, Written, write
-from recpref.saving import FILES, OBJECTIVE, complete, save, save_objective
+from recpref.runs.saving import FILES, OBJECTIVE, complete, save, save_objective
 
 DATA = Interactions.from_dataframe(pd.DataFrame({"u": [1, 1, 2], "i": ["a", "b", "a"]}), user="u", item="i")
 

@@ -15,11 +15,11 @@ from states import continued, kept
 
 import recpref
 from recpref import components, console, experiment
-from recpref.composition import compose
+from recpref.composition.compose import compose
 from recpref.data.interactions import Interactions
-from recpref.resuming import plan_to_continue
-from recpref.run import Run
-from recpref.start import begin, finished, refuse_start
+from recpref.runs.resuming import plan_to_continue
+from recpref.runs.run import Run
+from recpref.runs.start import begin, finished, refuse_start
 from recpref.train import train
 from recpref.workplace import STATE
 

@@ -14,18 +14,18 @@ from functools import lru_cache
 from typing import Any
 
 from recpref import components
+from recpref.composition.general_options import BASE, PLAIN, SELF, general_options
+from recpref.composition.recipes import DEFAULTS, KINDS, recipe_of, still_meant, wraps
+from recpref.composition.unused_options import idle
 from recpref.data.batches import Loader
 from recpref.data.cards import open_data
 from recpref.evaluation.protocol import Evaluation
-from recpref.general_options import BASE, PLAIN, SELF, general_options
 from recpref.overrides import chosen
 from recpref.plan import DataPart, Part, Plan
-from recpref.recipes import DEFAULTS, KINDS, recipe_of, still_meant, wraps
 from recpref.suggest import unknown
 from recpref.training.optimizer import Optimizer
 from recpref.training.stopping import Stopping
 from recpref.training.trainers import refuse_nothing
-from recpref.unused_options import idle
 
 OPTIONAL = ("table",)  # kinds of which nothing is chosen where nothing is said
 TRAINER = {  # where our defaults differ from Lightning's

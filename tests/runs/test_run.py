@@ -19,12 +19,12 @@ import yaml
 
 import recpref
 from recpref import components
-from recpref.composition import compose
+from recpref.composition.compose import compose
 from recpref.data.interactions import Interactions
 from recpref.data.vocabulary import Vocabulary
 from recpref.plan import FORMAT, Plan
-from recpref.run import Run
-from recpref.saving import FILES
+from recpref.runs.run import Run
+from recpref.runs.saving import FILES
 
 TINY = (
     "model.d_model=8",

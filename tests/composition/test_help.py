@@ -8,14 +8,14 @@ import sys
 import pytest
 
 from recpref import components, console
-from recpref.composition import TRAINER, compose
+from recpref.composition.compose import TRAINER, compose
+from recpref.composition.general_options import PLAIN
+from recpref.composition.help import overview
+from recpref.composition.recipes import KINDS, recipe_of
 from recpref.data import cards
 from recpref.data.batches import Loader
 from recpref.data.readers import SUFFIXES
 from recpref.evaluation.protocol import Evaluation
-from recpref.general_options import PLAIN
-from recpref.help import overview
-from recpref.recipes import KINDS, recipe_of
 from recpref.train import train
 from recpref.training.optimizer import Optimizer
 from recpref.training.stopping import Stopping

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import recpref
-from recpref.arrow_batches import Seen, recommend_batches, whole_users
+from recpref.runs.arrow_batches import Seen, recommend_batches, whole_users
 
 
 def test_whole_users_by_hand() -> None:

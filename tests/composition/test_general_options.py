@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recpref.general_options import PLAIN, general_options
+from recpref.composition.general_options import PLAIN, general_options
 
 
 def test_what_is_not_said_is_the_default_and_nobodys_to_change() -> None:

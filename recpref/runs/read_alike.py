@@ -23,8 +23,8 @@ from recpref.data.interactions import Interactions
 from recpref.data.readers import SUFFIXES, read_file, suffix_of
 from recpref.data.store import is_store
 from recpref.data.vocabulary import Vocabulary
-from recpref.lacking import tell_of_no_times
-from recpref.run import Run
+from recpref.runs.lacking import tell_of_no_times
+from recpref.runs.run import Run
 from recpref.suggest import unknown
 
 RULES = ("missing_time=", "duplicates=", "min_rating=")

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from recpref import processes, together
-from recpref.composition import compose
+from recpref import processes
+from recpref.composition.compose import compose
 from recpref.plan import FILE
-from recpref.together import by_all_or_one, made_before, refuse_processes, to_continue
+from recpref.runs import together
+from recpref.runs.together import by_all_or_one, made_before, refuse_processes, to_continue
 from recpref.types import Candidates
 from recpref.workplace import STATE, place_of
 

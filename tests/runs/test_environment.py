@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import torch
 
-from recpref import environment as module
-from recpref.environment import PACKAGES, commit, environment, version
+from recpref.runs import environment as module
+from recpref.runs.environment import PACKAGES, commit, environment, version
 
 
 def test_it_tells_the_truth_about_this_machine() -> None:
@@ -52,7 +52,7 @@ def test_a_commit_is_forty_digits_or_none() -> None:
 
 def test_an_installed_package_has_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beside an installed package there is no .git; a repository further up is none of ours."""
-    monkeypatch.setattr(module, "__file__", str(tmp_path / "site-packages" / "recpref" / "environment.py"))
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "site-packages" / "recpref" / "runs" / "environment.py"))
     (tmp_path / ".git").mkdir()
     assert commit() is None
 
@@ -68,7 +68,7 @@ def test_a_changed_checkout_has_a_plus(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "recpref").mkdir()
     git(tmp_path, "init", "-q")
     git(tmp_path, "commit", "-q", "--allow-empty", "-m", "x")
-    monkeypatch.setattr(module, "__file__", str(tmp_path / "recpref" / "environment.py"))
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "recpref" / "runs" / "environment.py"))
     assert commit() == git(tmp_path, "rev-parse", "HEAD")
     (tmp_path / "new").write_text("x")
     assert commit() == git(tmp_path, "rev-parse", "HEAD") + "+"
@@ -78,7 +78,7 @@ def test_without_git_there_is_no_commit(tmp_path: Path, monkeypatch: pytest.Monk
     """A machine without the program, and a folder that only looks like a repository."""
     (tmp_path / "recpref").mkdir()
     (tmp_path / ".git").mkdir()
-    monkeypatch.setattr(module, "__file__", str(tmp_path / "recpref" / "environment.py"))
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "recpref" / "runs" / "environment.py"))
 
     def nowhere(*_: Any, **__: Any) -> None:
         raise FileNotFoundError("git")

@@ -44,7 +44,7 @@ def version(package: str) -> str | None:
 
 def commit() -> str | None:
     """The commit of the checkout this package lies in, with ``+`` where it has been changed since; None elsewhere."""
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None
     try:

@@ -1,0 +1,1 @@
+"""Runs: what is saved of a training and read again, asked for recommendations, started from and continued."""
