@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pandas as pd
 import pytest
 
@@ -62,3 +64,36 @@ def test_a_split_that_is_there_and_not_used(values: list[object], split: str, sa
 
 def test_good_data_have_none() -> None:
     assert warnings(of([(u, i, T + i) for u in range(60) for i in range(60)])) == []
+
+
+def test_only_a_clock_has_dates() -> None:
+    """Numbers of an order lie on no day, and no times on none, either."""
+    assert dict(facts(of([(1, 7, 1), (1, 8, 2)])))["clock"] == "order"
+    assert dict(facts(of(ROWS, None)))["clock"] == "none"
+
+
+def test_features_are_named_where_there_are_some() -> None:
+    data = of(ROWS)
+    users = dataclasses.replace(data.users, features=pd.DataFrame({"age": [30, 40], "sex": ["f", "m"]}))
+    found = dict(facts(dataclasses.replace(data, users=users)))
+    assert (found["user features"], found["item features"]) == ("age, sex", "none")
+
+
+def test_an_item_of_five_interactions_is_not_rare() -> None:
+    """Item 7 has five, item 8 four."""
+    rows = [(u, 7, T + u) for u in range(5)] + [(u, 8, T + 100 + u) for u in range(4)]
+    assert dict(facts(of(rows)))["items with fewer than 5 interactions"] == "1"
+    assert "50% of items have fewer than 5 interactions" in " | ".join(warnings(of(rows)))
+
+
+@pytest.mark.parametrize(("n_items", "few"), [(49, True), (50, False)])
+def test_items_are_few_below_fifty(n_items: int, few: bool) -> None:
+    found = warnings(of([(u, i, T + i) for u in range(6) for i in range(n_items)]))
+    assert found == ([f"{n_items} items are few: metrics at 10 and 20 are high for any model"] if few else [])
+
+
+@pytest.mark.parametrize(("tied", "said"), [(1, False), (2, True)])
+def test_more_than_a_tenth_of_neighbours_must_be_tied(tied: int, said: bool) -> None:
+    """Eleven rows are ten neighbours."""
+    found = warnings(of([(1, i, T + max(i, tied)) for i in range(11)]))
+    assert any("of neighbours carry the same time" in line for line in found) is said

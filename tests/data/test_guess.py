@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from recpref.data.asked import Asked
-from recpref.data.guess import columns_of, is_id, is_time, rating_of
+from recpref.data.guess import columns_of, is_id, is_kept, is_time, rating_of
 from recpref.data.interactions import Columns, Interactions
 
 KNOWN = {
@@ -90,3 +90,19 @@ def test_a_frame_whose_columns_are_not_named() -> None:
     data = Interactions.from_dataframe(frame)
     assert (data.columns, data.item.tolist()) == (Columns("reviewerID", "asin", "date"), [1, 2])
     assert data.report[0].startswith("columns: user=reviewerID (guessed)")
+
+
+def test_a_time_that_may_be_lacking() -> None:
+    """Named and not there: none. Named and there, or not named: as ever."""
+    asked = Asked(time="when", may_lack_time=True)
+    assert columns_of(["user", "item", "date"], asked, "x")[0] == Columns("user", "item", None)
+    assert columns_of(["user", "item", "when"], asked, "x")[0] == Columns("user", "item", "when")
+    assert columns_of(["user", "item", "date"], asked._replace(time=None), "x")[0] == Columns("user", "item", "date")
+
+
+def test_what_is_kept_where_only_what_is_needed_is_read() -> None:
+    """Columns that were asked for, and with ``rated`` those of ratings."""
+    assert is_kept("price", Asked(also=("price",)))
+    assert not is_kept("price", Asked(rated=True))
+    assert is_kept("stars", Asked(rated=True))
+    assert not is_kept("stars", Asked())

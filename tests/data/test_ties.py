@@ -12,7 +12,7 @@ from recpref.data.audit import audit
 from recpref.data.cards import open_data
 from recpref.data.interactions import Interactions
 from recpref.data.splits.leave_one_out import LeaveOneOut
-from recpref.data.ties import agreement, at_random, tied_rows
+from recpref.data.ties import agreement, at_random, follows, tied_rows
 
 START = 946_684_800  # 2000-01-01T00:00:00Z
 
@@ -121,3 +121,8 @@ def test_data_without_times_stays() -> None:
     data = sessions("rule", timed=False)
     assert np.array_equal(at_random(data).item, data.item)
     assert at_random(data).report[-1] == "ties=random: there are no times, and so no ties"
+
+
+def test_only_an_agreement_above_three_fifths_follows_a_rule() -> None:
+    """What is not known follows none."""
+    assert [follows(agreement) for agreement in (None, 0.5, 0.6, 0.61, 1.0)] == [False, False, False, True, True]

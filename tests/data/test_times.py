@@ -37,7 +37,8 @@ def test_small_numbers_are_an_order(values: object) -> None:
 
 
 def test_a_column_called_order_is_one_whatever_it_holds() -> None:
-    assert moments(of([T, T + 1]), "order").clock == "order"
+    for name in ("order", "Order"):
+        assert moments(of([T, T + 1]), name).clock == "order"
 
 
 NOW = int(time.time())
@@ -47,6 +48,7 @@ BAD = {
     "future seconds": ([T, NOW + 90_000], f"row 1: {NOW + 90_000} lies in the future"),
     "future milliseconds": ([T * 1000, (NOW + 90_000) * 1000], "row 1: .* lies in the future"),
     "future date": (["2020-01-01", "2999-01-01"], "row 1: 2999-01-01T00:00:00 lies in the future; correct it, or say data.time=none"),
+    "the first day there is, and a future one": (["1970-01-01", "2999-01-01"], "row 1: 2999-01-01T00:00:00 lies in the future"),
     "a date before 1970": (["1900-01-01", "2020-01-01"], "row 0: 1900-01-01T00:00:00 lies before 1970"),
     "seconds and milliseconds": ([T * 1000, T], f"mixes units: row 1 holds {T} and row 0 holds {T * 1000} .milliseconds since 1970"),
     "an order and seconds": ([7, T], "mixes units: row 0 holds 7 and row 1 holds"),
@@ -90,3 +92,29 @@ def test_an_order_that_is_written_as_texts() -> None:
 
 def test_years_as_texts_are_dates() -> None:
     assert moments(of(["2020", "2021"]), "t").unit == "dates"
+
+
+@pytest.mark.parametrize(
+    ("values", "billionths"),
+    [
+        ([T * 10**3, T * 10**3 + 7], 7 * 10**6),
+        ([T * 10**6, T * 10**6 + 7], 7 * 10**3),
+        ([T * 10**9, T * 10**9 + 7], 7),
+        ([float(T), T + 0.25], 250_000_000),
+        ([1.0, 1.5], 500_000_000),
+        (np.array([T * 10**9, T * 10**9 + 7], "datetime64[ns]"), 7),
+        (["2020-01-01T00:00:00", "2020-01-01T00:00:00.000007"], 7 * 10**3),
+    ],
+    ids=["milliseconds", "microseconds", "nanoseconds", "fractions", "an order", "dates", "texts"],
+)
+def test_the_fraction_is_in_billionths(values: object, billionths: int) -> None:
+    """Of the first row none, whatever the unit."""
+    found = moments(of(values), "t")
+    assert found.fraction is not None
+    assert (found.fraction.dtype, found.fraction.tolist()) == (np.int64, [0, billionths])
+    assert (found.key[0] < found.key[1], len(set(found.seconds.tolist()))) == (True, 1)
+
+
+def test_whole_seconds_of_a_fine_unit_have_no_fraction_and_order_in_that_unit() -> None:
+    found = moments(of([T * 1000, (T + 60) * 1000]), "t")
+    assert (found.fraction, found.key.tolist()) == (None, [T * 1000, (T + 60) * 1000])

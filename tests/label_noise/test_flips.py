@@ -105,3 +105,13 @@ def test_what_it_knows_is_saved_with_it():
 def test_an_unknown_part_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match="did you mean 'popularity'"):
         Flips(3, 2, 4, by=("popularty",))
+
+
+def test_it_has_the_weights_of_its_parts_alone():
+    """What nobody asked for would be saved, counted and decayed. The vectors begin small."""
+    assert {name for name, _ in flips("level", "user").named_parameters()} == {"by_level", "by_user"}
+    torch.manual_seed(0)
+    head = Flips(50, 2, 4, by=("state",))
+    assert {name for name, _ in head.named_parameters()} == {"project.weight", "items.weight"}
+    assert head.items.weight.std().item() == pytest.approx(0.1, abs=0.01)  # three standard errors of 816 draws are 0.0075
+    assert head.project.weight.std().item() == pytest.approx(0.05, abs=0.015)  # 0.1 / sqrt(4); of 64 draws, 0.0133

@@ -104,3 +104,9 @@ def test_auc_counts_pairs():
 def test_a_flip_probability_is_one(wrong):
     with pytest.raises(ValueError, match=r"must lie in \[0, 1\)"):
         logit(wrong)
+
+
+def test_a_logit_stays_within_thirty():
+    """log(1/3) is that of a quarter; 0 has none below -30."""
+    assert logit(0.25) == pytest.approx(-1.0986123)
+    assert logit(0) == -30

@@ -86,6 +86,13 @@ def test_what_is_planned_comes_from_the_metrics(make_run) -> None:
     assert PLANNED["steering"] not in row.aspects
 
 
+def test_aspects_are_what_is_no_metric_of_users_and_no_course(make_run) -> None:
+    """0.4 and 0.2 are 0.3 over the seeds; of one seed alone 7. What was chosen by, and what ``Cost`` has, is none."""
+    extra = ({"test/m@10": 0.4, "valid/ndcg@10": 0.5, "train/loss": 7.0}, {"test/m@10": 0.2, "valid/ndcg@10": 0.5, "other/x": 1.0})
+    (row,) = rows_of([make_run("model=sasrec", seed=seed, epochs=3, metrics=found) for seed, found in enumerate(extra, 1)])
+    assert row.aspects == {"test/m@10": pytest.approx(0.3), "train/loss": 7.0}
+
+
 def test_a_trained_model_has_epochs_and_a_budget(make_run) -> None:
     paths = [
         make_run("model=sasrec", "trainer.max_epochs=5", seed=seed, epochs=5, metrics={"train/underfit": seed == 1}) for seed in (1, 2)
