@@ -65,8 +65,22 @@ def layout_of(path: Path) -> Layout | None:
 
 
 def read_movielens(path: Path, layout: Layout, column: str, encoding: str) -> pa.Table:
-    """The features, with the ids as texts in ``column``. Raises: ValueError for another encoding, or rows of other lengths."""
-    source = io.BytesIO(path.read_bytes().replace(layout.separator.encode(), b"\t"))
+    """The features, with the ids as texts in ``column``. Where no other ``encoding`` than utf-8 is said, it is GroupLens's.
+
+    Raises: ValueError for another encoding, or rows of other lengths.
+    """
+    content = path.read_bytes()
+    encoding = _grouplens(content) if encoding == "utf-8" else encoding
+    source = io.BytesIO(content.replace(layout.separator.encode(), b"\t"))
     kinds = {name: pa.string() for name in layout.columns if name in TEXTS}
     asked = Asked(column, column, encoding=encoding)
     return parsed(source, path, "\t", asked, [column, *layout.columns], header=False, kinds=kinds)
+
+
+def _grouplens(content: bytes) -> str:
+    """ML-100K and ML-1M are in latin-1, and ML-10M is in utf-8, which latin-1 with accents is not."""
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return "latin-1"
+    return "utf-8"

@@ -79,9 +79,15 @@ def test_a_store_has_them_too(tmp_path: Path) -> None:
             pd.testing.assert_frame_equal(whole.features, kept.features)
 
 
-def test_another_encoding_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"movies\.dat is not written in utf-8; say data\.encoding=latin-1"):
-        open_data(folder(tmp_path / "ml-1m", ML_1M))
+def test_the_encoding_is_grouplenss_where_none_is_said(tmp_path: Path) -> None:
+    """Latin-1 or utf-8; another one is taken at the user's word, and what cannot be read in it is refused."""
+    paths = [folder(tmp_path / encoding, ML_1M, encoding) for encoding in ("latin-1", "utf-8")]
+    for path in paths:
+        features = open_data(path).items.features
+        assert features is not None
+        assert features["title"][0] == "Misérables, Les (1995)"
+    with pytest.raises(ValueError, match=r"movies\.dat is not written in ascii"):
+        open_data(paths[0], encoding="ascii")
 
 
 @pytest.mark.parametrize("line", ["movieId::title::genres", "7::Seven", "seven::Seven::Drama", ""])
