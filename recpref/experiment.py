@@ -22,7 +22,7 @@ from recpref.data.audit import Audit, checked
 from recpref.data.batches import Loader
 from recpref.data.heldout import Heldout, Split
 from recpref.data.interactions import Interactions
-from recpref.evaluation.measures import evaluation_of, named, of_test, refuse_sampled, refuse_unasked, report_of
+from recpref.evaluation.measures import evaluation_of, named, of_test, refuse_refit, refuse_sampled, refuse_unasked, report_of
 from recpref.facts import Facts
 from recpref.overrides import chosen
 from recpref.plan import Part, Plan, Sizes, Written, write
@@ -105,12 +105,8 @@ def _made(plan: Plan, data: Interactions, resume: str | Path | None) -> None:
     found = checked(split, data)
     if evaluation.alike_by is not None:
         _ = Facts(split.train, evaluation.alike_by).traits  # refuses an unknown feature before training
-    refuse_sampled(evaluation, split)
-    if plan.refit and len(split.valid.targets) and split.test.history is split.train:
-        raise ValueError(
-            f"refit=true trains on the validation rows, and split={plan.split.name} keeps them out of the histories at test, where they "
-            "would be recommended and count as wrong; leave refit out"
-        )
+    refuse_sampled(plan, split)
+    refuse_refit(plan, split)
     if resume is None:
         _begun(plan, data, split, first)
     with torch.random.fork_rng(), settings_kept(), workplace(path, resume=resume is not None) as place:

@@ -408,6 +408,37 @@ def test_a_refit_that_would_recommend_what_it_learned_is_refused(data: Interacti
     assert fit(tmp_path, data, *split).path.is_dir()
 
 
+@pytest.mark.parametrize("split", ["none", "given"])
+def test_a_refit_without_validation_rows_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, split: str) -> None:
+    """It would train the same model twice: nothing is written, and without it, or with it said to be off, the model is trained."""
+    frame = cycle()
+    frame["split"] = np.where(frame.duplicated("who", keep="last"), "train", "test")
+    own = Interactions.from_dataframe(frame, user="who", item="what", time="when")
+    message = f"refit=true adds the validation rows, and split={split} has none here, .* leave refit out, or say refit=false"
+    with monkeypatch.context() as patch, pytest.raises(ValueError, match=message):
+        patch.setattr(experiment, "train", None)
+        fit(tmp_path, own, f"split={split}", "refit=true")
+    assert not list(tmp_path.iterdir())
+    assert "chosen/test/ndcg@10" not in fit(tmp_path, own, f"split={split}", "refit=true", "refit=false").metrics
+
+
+def test_a_refit_on_rows_that_nobody_is_asked_for_trains(tmp_path: Path) -> None:
+    """User u23 has validation rows alone, which cannot be asked for without a history: they are learned all the same."""
+    frame = cycle()
+    part = np.where(frame.who == "u23", "valid", np.where(frame.duplicated("who", keep="last"), "train", "test"))
+    own = Interactions.from_dataframe(frame.assign(split=part), user="who", item="what", time="when")
+    runs = [recpref.fit("model=popular", "split=given", f"refit={refit}", f"out={tmp_path}", data=own) for refit in ("true", "false")]
+    assert "chosen/test/ndcg@10" in runs[0].metrics
+    assert weights(runs[0]) != weights(runs[1])
+
+
+def test_sampled_candidates_without_held_out_rows_are_refused(data: Interactions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(experiment, "train", None)
+    with pytest.raises(ValueError, match=r"evaluation\.sampled=uniform ranks held-out items, and split=none holds none out; leave it out"):
+        fit(tmp_path, data, "split=none", "evaluation.sampled=uniform")
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_column_that_divides_is_part_of_the_data(tmp_path: Path) -> None:
     """The same rows divided otherwise: another run, no start for one another, nothing to resume."""
     frame = cycle()

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from recpref.data.asked import Asked
 from recpref.data.frames import refuse_twice
+from recpref.data.guess import is_time
 from recpref.data.interactions import Interactions
 from recpref.data.separated import beginning, parsed
 from recpref.data.times import BILLION
@@ -54,9 +55,11 @@ def write_atomic(data: Interactions, folder: str | Path, name: str) -> list[Path
     Rows keep their order, so that ties stay as they are. Users and items without rows are left out. In texts, tabs, line
     breaks and quotation marks, which RecBole cannot read, become blanks and apostrophes; a text or list of nothing is a missing one.
 
-    Raises: ValueError for ids that are empty or hold such a character, and for lists with missing or empty members.
+    Raises: ValueError for ids that are empty or hold such a character, for lists with missing or empty members, and for names of columns
+    that a header cannot hold, or by which what is read back would be something else. Nothing is written then.
     """
     data, folder = data.compact(), Path(folder)
+    _refuse_names(data)
     frame = pd.DataFrame(
         {"user_id:token": _ids(data.users, "user")[data.user - 1], "item_id:token": _ids(data.items, "item")[data.item - 1]}
     )
@@ -74,6 +77,29 @@ def write_atomic(data: Interactions, folder: str | Path, name: str) -> list[Path
         table.to_csv(partial, sep="\t", index=False, quoting=csv.QUOTE_NONE)
         partial.replace(folder / f"{name}{suffix}")
     return [folder / f"{name}{suffix}" for suffix in tables]
+
+
+def _refuse_names(data: Interactions) -> None:
+    own = {"user_id": "the users", "item_id": "the items"}
+    own |= {} if data.clock == "none" else {"timestamp" if data.clock == "seconds" else "order": "the times"}
+    kept = [] if data.extra is None else list(map(str, data.extra.columns))
+    _refuse_taken(kept, own)
+    if data.clock != "seconds" and (times := [name for name in kept if is_time(name)]):
+        raise ValueError(f"column {times[0]!r} would be read back as the times, and it only stands beside them; rename it or leave it out")
+    for what, vocabulary in (("user", data.users), ("item", data.items)):
+        if vocabulary.features is not None:
+            _refuse_taken(list(map(str, vocabulary.features.columns)), {f"{what}_id": f"the {what}s"})
+
+
+def _refuse_taken(names: list[str], own: dict[str, str]) -> None:
+    refuse_twice(names)
+    for name in names:
+        if name in own:
+            raise ValueError(f"column {name!r} has the name of {own[name]} in an atomic file; rename it or leave it out")
+        if name.splitlines() != [name] or re.search(r'[\t:"]', name):
+            raise ValueError(
+                f"column {name!r}: a name in an atomic file is not empty and holds no tab, line break, colon or quotation mark"
+            )
 
 
 def _ids(vocabulary: Vocabulary, what: str) -> np.ndarray:

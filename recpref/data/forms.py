@@ -1,7 +1,8 @@
 """Which files of a folder are its interactions, which their parts, and which describe users and items.
 
 Six forms: our own (``interactions*``), train, valid and test files (RecBole's and NBPO's too), a Hugging Face data set
-(Parquet shards, or what ``save_to_disk`` wrote), one atomic file, MovieLens's ``ratings``, and any Parquet files, as engines write them.
+(Parquet shards, or what ``save_to_disk`` wrote), one atomic file, MovieLens's ``ratings`` or ``u.data``, and any Parquet files, as
+engines write them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from recpref.data.guess import is_id, is_time
+from recpref.data.movielens import layout_of
 from recpref.data.readers import JSON, SUFFIXES, TEXT, suffix_of
 
 SPLITS = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid", "test": "test"}
@@ -133,7 +135,11 @@ def atomic_form(inter: Path) -> Form:
 
 def _ratings(files: list[Path]) -> Form | None:
     found = [file for file in files if stem(file) == "ratings" or file.name == "u.data"]
-    return Form([(None, found[:1])]) if found else None
+    if not found:
+        return None
+    without_header = {layout.what: file for file in files if (layout := layout_of(file))}
+    items, users = (_features(files, what) or without_header.get(what) for what in ("item", "user"))
+    return Form([(None, found[:1])], items, users)
 
 
 def _shards(files: list[Path]) -> Form | None:

@@ -12,6 +12,7 @@ from recpref.data.columns import interactions_of
 from recpref.data.forms import Form, atomic_form, form_of
 from recpref.data.guess import columns_of, is_kept
 from recpref.data.interactions import Interactions
+from recpref.data.movielens import layout_of, read_movielens
 from recpref.data.readers import read_files, read_part, suffix_of
 from recpref.data.store import is_store, open_store
 from recpref.data.vocabulary import Vocabulary
@@ -66,7 +67,8 @@ def described(vocabulary: Vocabulary, file: Path | None, column: str, encoding: 
     """
     if file is None:
         return vocabulary
-    frame = read_part(file, Asked(column, column, encoding=encoding)).to_pandas()
+    layout, asked = layout_of(file), Asked(column, column, encoding=encoding)
+    frame = (read_part(file, asked) if layout is None else read_movielens(file, layout, column, encoding)).to_pandas()
     if column not in frame:
         raise ValueError(f"{file} has no column {column!r}; it has {', '.join(map(repr, frame.columns))}")
     frame = frame.set_index(frame.pop(column).astype(str))

@@ -10,7 +10,7 @@ import pyarrow.ipc
 import pyarrow.parquet
 
 from recpref.data.asked import Asked
-from recpref.data.frames import refuse_twice
+from recpref.data.frames import refuse_twice, without_views
 from recpref.data.json_lines import read_json
 from recpref.data.separated import read_text, settled, wanted_columns
 
@@ -83,11 +83,14 @@ def parquet_schema(path: Path) -> pa.Schema:
 
 
 def _arrow(path: Path) -> pa.Table:
-    """What ``datasets`` saves: a stream of Arrow batches."""
+    """A stream of Arrow batches, as ``datasets`` saves it, or Arrow's file, as polars and ``to_feather`` write it; it says at its beginning
+    which it is."""
     with pa.memory_map(str(path)) as file:
-        stream = pa.ipc.open_stream(file)
-        refuse_twice(stream.schema.names, path)
-        return stream.read_all()
+        is_file = file.read(6) == b"ARROW1"
+        file.seek(0)
+        batches = pa.ipc.open_file(file) if is_file else pa.ipc.open_stream(file)
+        refuse_twice(batches.schema.names, path)
+        return without_views(batches.read_all())
 
 
 def joined(tables: Sequence[pa.Table], where: Path) -> pa.Table:

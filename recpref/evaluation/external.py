@@ -61,8 +61,8 @@ def evaluate(
 
     Returns: a report; ``means["ndcg@10"]`` and its like are its metrics, ``per_user`` is a frame of them, a row a held-out user.
     Raises: FileNotFoundError where the data is not there; ValueError for a missing column or value, two columns of one name, ids of the
-    wrong kind, a pair of user and item or of user and rank that stands there twice, rank *and* score named, data that is none, or ks as
-    ``Evaluation``.
+    wrong kind, a pair of user and item or of user and rank that stands there twice, rank *and* score named, data that is none, a split
+    that was made of other users or items than those of ``data``, or ks as ``Evaluation``.
     """
     frame = _frame(rankings)
     data = data if isinstance(data, Interactions) else open_data(_named(data))
@@ -70,6 +70,7 @@ def evaluate(
     _refuse_doubtful(frame, user, item, column, by_score)
     evaluation = Evaluation({name: components.find("metric", name) for name in components.names("metric")}, ks=ks, filter_seen=filter_seen)
     heldout = (components.find("split", split)()(data) if isinstance(split, str) else split).test
+    _refuse_other_data(heldout, data)
     places = _placed(frame, heldout, (user, item, column), -1 if by_score else 1)
     places = _asked(places, heldout)
     _tell_of_short_lists(places, heldout.history, ks, filter_seen=filter_seen)
@@ -98,6 +99,15 @@ def _named(data: Any) -> str:
             f"data is a {kind}; pass recpref.Interactions.from_dataframe(data, user=..., item=..., time=...), a name or a path"
         )
     return str(data)
+
+
+def _refuse_other_data(heldout: Heldout, data: Interactions) -> None:
+    made_of = heldout.targets
+    if not all(np.array_equal(a.ids, b.ids) for a, b in ((made_of.users, data.users), (made_of.items, data.items))):
+        raise ValueError(
+            f"the split was made of other data ({made_of.n_users:,} users, {made_of.n_items:,} items) than {data.name} ({data.n_users:,} "
+            f"users, {data.n_items:,} items), or of other ids; pass the data that it was made of"
+        )
 
 
 def _order_column(frame: pd.DataFrame, user: str, item: str, rank: str | None, score: str | None) -> tuple[str, bool]:

@@ -43,18 +43,39 @@ def _aspects(plan: Plan, report: Report, split: Split) -> dict[str, Any]:
 def _sampled(plan: Plan, model: Any, split: Split) -> dict[str, Any]:
     """Metrics on sampled candidates, where they were asked for: under keys that say so."""
     evaluation = evaluation_of(plan)
-    if evaluation.sampled == "none" or not len(split.test.targets):
+    if evaluation.sampled == "none":
         return {}
     topk, counts = TopK(model, seed=plan.seed), split.train.item_counts
     by, n_negatives = evaluation.sampled, evaluation.n_negatives
     return named("test", sampled_report(topk, split.test, evaluation, item_counts=counts, by=by, n_negatives=n_negatives, seed=plan.seed))
 
 
-def refuse_sampled(evaluation: Evaluation, split: Split) -> None:
+def refuse_sampled(plan: Plan, split: Split) -> None:
     """Raises: ValueError where sampled candidates were asked for and cannot be drawn: nobody trains for hours to learn that."""
-    if evaluation.sampled != "none" and len(split.test.targets):
-        counts = split.train.item_counts
-        drawing_weights(split.test, item_counts=counts, n_negatives=evaluation.n_negatives, by=evaluation.sampled)
+    evaluation = evaluation_of(plan)
+    if evaluation.sampled == "none":
+        return
+    if not len(split.test.targets):
+        raise ValueError(
+            f"evaluation.sampled={evaluation.sampled} ranks held-out items, and split={plan.split.name} holds none out; leave it out"
+        )
+    counts = split.train.item_counts
+    drawing_weights(split.test, item_counts=counts, n_negatives=evaluation.n_negatives, by=evaluation.sampled)
+
+
+def refuse_refit(plan: Plan, split: Split) -> None:
+    """Raises: ValueError where a second training would see the rows of the first, or validation rows that are not known at test."""
+    if not plan.refit or len(split.test.history) != len(split.train):
+        return
+    if not len(split.valid.targets):
+        raise ValueError(
+            f"refit=true adds the validation rows, and split={plan.split.name} has none here, so that the same model would be trained "
+            "twice; leave refit out, or say refit=false"
+        )
+    raise ValueError(
+        f"refit=true trains on the validation rows, and split={plan.split.name} keeps them out of the histories at test, where they "
+        "would be recommended and count as wrong; leave refit out"
+    )
 
 
 def refuse_unasked(plan: Plan) -> None:

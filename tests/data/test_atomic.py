@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,6 +125,62 @@ def test_a_list_with_a_missing_member_cannot_be_written(tmp_path: Path, member: 
     with pytest.raises(ValueError, match=r"column 'tags' holds \['a', .*, 'b'\]: .* member of a list is missing or empty"):
         write_atomic(data, tmp_path, "bad")
     assert list(tmp_path.iterdir()) == []
+
+
+def beside(clock: str, **kept: object) -> Interactions:
+    """Two rows with these columns beside user, item and time."""
+    times = {"seconds": [T, T + 1], "order": [1, 2], "none": [0, 0]}[clock]
+    frame = pd.DataFrame({"who": ["a", "b"], "what": [1, 2], "when": times}).assign(**kept)
+    frame = frame.drop(columns="when") if clock == "none" else frame
+    return Interactions.from_dataframe(frame, user="who", item="what", time=None if clock == "none" else "when")
+
+
+@pytest.mark.parametrize(
+    ("clock", "name", "message"),
+    [
+        ("seconds", "user_id", "column 'user_id' has the name of the users in an atomic file; rename it"),
+        ("none", "item_id", "column 'item_id' has the name of the items"),
+        ("seconds", "timestamp", "column 'timestamp' has the name of the times"),
+        ("order", "order", "column 'order' has the name of the times"),
+        ("order", "timestamp", "column 'timestamp' would be read back as the times, and it only stands beside them"),
+        ("none", "date", "column 'date' would be read back as the times"),
+        ("seconds", "", "column '': a name in an atomic file is not empty"),
+        ("seconds", "a\tb", r"column 'a\\tb': a name in an atomic file .* holds no tab"),
+        ("seconds", "a\nb", r"column 'a\\nb': .* line break"),
+        ("seconds", "a\u2028", r"column 'a\\u2028': .* line break"),
+        ("seconds", "a:b", "column 'a:b': .* colon"),
+        ("seconds", 'a"b', "column 'a\"b': .* quotation mark"),
+    ],
+)
+def test_a_column_that_could_not_be_read_back_is_refused(tmp_path: Path, clock: str, name: str, message: str) -> None:
+    """In one line that names it, and nothing is written."""
+    with pytest.raises(ValueError, match=message) as error:
+        write_atomic(beside(clock, **{name: ["x", "y"]}), tmp_path / "new", "bad")
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(("clock", "name"), [("seconds", "order"), ("seconds", "date"), ("order", "user"), ("none", "a b")])
+def test_a_column_that_can_be_read_back_is_written(tmp_path: Path, clock: str, name: str) -> None:
+    """A time of a later tier is none beside ``timestamp``; where two could be the user, the reader asks which."""
+    data = beside(clock, **{name: ["x", "y"]})
+    (path,) = write_atomic(data, tmp_path, "good")
+    back = open_data(str(path), user="user_id")
+    assert back.digest == data.digest
+    assert back.extra is not None
+    assert back.extra[name].tolist() == ["x", "y"]
+
+
+@pytest.mark.parametrize("name", ["item_id", "", "a\tb"])
+def test_a_feature_that_could_not_be_read_back_is_refused(tmp_path: Path, name: str) -> None:
+    data = toy()
+    data = replace(data, items=replace(data.items, features=pd.DataFrame({"year": [1, 2, 3], name: [1, 2, 3]})))
+    with pytest.raises(ValueError, match=re.escape(f"column {name!r}")):
+        write_atomic(data, tmp_path / "new", "bad")
+    assert not (tmp_path / "new").exists()
+    named_alike = replace(toy().items, features=pd.DataFrame({"user_id": [1, 2, 3], "timestamp": [4, 5, 6]}))
+    write_atomic(replace(toy(), items=named_alike), tmp_path / "new", "good")
+    assert read_folder(tmp_path / "new").digest == data.digest
 
 
 def test_an_empty_id_cannot_be_written(tmp_path: Path) -> None:

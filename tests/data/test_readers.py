@@ -8,7 +8,9 @@ import zipfile
 from pathlib import Path
 
 import pandas as pd
+import polars as pl
 import pyarrow as pa
+import pyarrow.feather
 import pyarrow.ipc
 import pyarrow.parquet
 import pytest
@@ -76,6 +78,50 @@ def test_two_columns_of_one_name_are_refused_wherever_a_table_is_read(tmp_path: 
         with pytest.raises(ValueError, match=said):
             read(str(path))
     assert not (tmp_path / "store").exists()
+
+
+def arrow_file(path: Path, frame: pd.DataFrame, how: str) -> Path:
+    """The frame as an ``.arrow`` file, as one of several tools writes it."""
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    if how == "polars":
+        pl.from_pandas(frame).write_ipc(path)
+    elif how.startswith("feather"):
+        pyarrow.feather.write_feather(table, path, compression=how.partition(" ")[2])
+    elif how == "to_feather":
+        frame.to_feather(path)
+    else:
+        with pa.OSFile(str(path), "wb") as file, (pa.ipc.new_file if how == "file" else pa.ipc.new_stream)(file, table.schema) as writer:
+            writer.write_table(table, max_chunksize=2)
+    return path
+
+
+@pytest.mark.parametrize("how", ["stream", "file", "to_feather", "feather lz4", "feather zstd", "feather uncompressed", "polars"])
+def test_arrow_files_of_both_forms(tmp_path: Path, how: str) -> None:
+    """With ids that are texts, alone and beside a part that is a CSV, and as a store."""
+    frame = pd.DataFrame({"user_id": ["a", "b", "a"], "item_id": [7, 8, 9], "timestamp": [3, 2, 1], "split": ["x", "y", None]})
+    frame.to_csv(tmp_path / "whole.csv", index=False)
+    data, plain = open_data(str(arrow_file(tmp_path / "whole.arrow", frame, how))), open_data(str(tmp_path / "whole.csv"))
+    assert data.digest == plain.digest
+    assert data.extra is not None
+    assert data.extra["split"].fillna("none").tolist() == ["none", "x", "y"]
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    arrow_file(parts / "test.arrow", frame[["user_id", "item_id", "timestamp"]], how)
+    frame[["user_id", "item_id", "timestamp"]].to_csv(parts / "train.csv", index=False)
+    assert len(open_data(str(parts))) == 6
+    assert prepare(tmp_path / "whole.arrow", tmp_path / "store").digest == plain.digest
+
+
+def test_a_damaged_arrow_file_and_one_of_two_columns_of_one_name(tmp_path: Path) -> None:
+    whole = arrow_file(tmp_path / "a.arrow", pd.DataFrame({"user_id": [1], "item_id": [2]}), "file").read_bytes()
+    for damaged in (whole[:-20], whole[:6], whole[:3]):
+        with pytest.raises(ValueError, match=r"b\.arrow cannot be read"):
+            read_file(put(tmp_path / "b.arrow", damaged))
+    table = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["item_id", "item_id"])
+    with pa.OSFile(str(tmp_path / "c.arrow"), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+    with pytest.raises(ValueError, match=r"c\.arrow: two columns are called 'item_id'"):
+        read_file(tmp_path / "c.arrow")
 
 
 def test_two_features_of_one_name_are_refused(tmp_path: Path) -> None:

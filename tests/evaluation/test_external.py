@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 import recpref
 from recpref import components
 from recpref.data.interactions import Interactions
+from recpref.data.vocabulary import Vocabulary
 from recpref.evaluation.external import evaluate
 from recpref.evaluation.protocol import Evaluation
 from recpref.models.popular import Popular
@@ -88,6 +90,23 @@ def test_polars_other_names_and_a_split_of_ones_own() -> None:
     frame = pl.DataFrame({"who": ["a", "a", "b"], "what": ["s", "r", "s"], "logit": [0.5, 2.0, 1.0]})
     split = components.find("split", "leave_last_n")(n_test=1, n_valid=0)(SMALL)
     assert evaluate(frame, SMALL, split=split, user="who", item="what", score="logit", ks=(1,)).means["hr@1"] == 1
+
+
+def test_a_split_of_other_data_is_refused() -> None:
+    """Of more users, of fewer, and of as many others; the same rows read again are the same data."""
+    data = own_data()
+    fewer = data.where(data.user <= 30).compact()
+    others = replace(SMALL, users=Vocabulary(np.array(["a", "c"])))
+    leave_one_out = components.find("split", "leave_one_out")()
+    frame = pd.DataFrame({"user": ["u9"], "item": ["i01"], "rank": [1]})
+    message = r"the split was made of other data \(60 users, 40 items\) than frame \(30 users, \d+ items\), .*; pass the data that it was"
+    with pytest.raises(ValueError, match=message):
+        evaluate(frame, fewer, split=leave_one_out(data))
+    for mine, theirs in ((data, fewer), (SMALL, others), (SMALL, data)):
+        with pytest.raises(ValueError, match="the split was made of other data"):
+            evaluate(frame, mine, split=leave_one_out(theirs))
+    again = replace(SMALL, users=Vocabulary(SMALL.users.ids.copy()), items=Vocabulary(SMALL.items.ids.copy()))
+    assert evaluate(frame_of(a="r", b="s"), again, split=leave_one_out(SMALL), ks=(1,)).means["hr@1"] == 1
 
 
 def test_a_rank_by_another_name() -> None:
