@@ -86,7 +86,8 @@ def test_two_processes_are_one(name: str, pair: dict[str, recpref.Run], walks: P
     watched = {key: value for key, value in one.metrics.items() if key.startswith("train/flip_")}  # of some negatives of each process
     assert {key: two.metrics[key] for key in watched} == pytest.approx(watched, rel=0.2)
     different = {key for key, value in one.metrics.items() if two.metrics[key] != value}
-    assert different - watched.keys() <= {"train/seconds"}
+    assert different - watched.keys() <= {"train/seconds", "train/seconds_before"}
+    assert ("train/seconds_before" in two.metrics) is (name == "rounds")
     assert bool(watched) is (name == "flips")
     if name == "stopped":
         assert one.trained.epochs < 30

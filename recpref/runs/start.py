@@ -6,6 +6,7 @@ refitted has seen the validation rows, which then choose nothing.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +59,10 @@ def _said(plan: Plan) -> str:
     return " ".join([plan.split.name, *(f"split.{key}={value}" for key, value in plan.split.options.items())])
 
 
-def begin(model: Any, plan: Plan) -> None:
+def begin(model: Any, plan: Plan) -> float:
     """Gives the model, or its base, the weights of the run that the plan starts from.
 
+    Returns: the seconds that these took: the run's own, and those of the runs that it was started from in its turn.
     Raises: ValueError where they do not fit.
     """
     path = Path(plan.start)
@@ -73,6 +75,8 @@ def begin(model: Any, plan: Plan) -> None:
     if wrong is not None:
         raise ValueError(f"start={path} has other shapes: {wrong}; say the options that it was trained with")
     part.load_state_dict(weights)
+    metrics = json.loads((path / "metrics.json").read_text())
+    return float(sum(metrics.get(key, 0.0) for key in ("train/seconds", "train/seconds_before")))
 
 
 def _misfit(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> str | None:

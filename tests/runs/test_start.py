@@ -17,6 +17,7 @@ import recpref
 from recpref import components, console, experiment
 from recpref.composition.compose import compose
 from recpref.data.interactions import Interactions
+from recpref.leaderboard.rows import rows_of
 from recpref.runs.resuming import plan_to_continue
 from recpref.runs.run import Run
 from recpref.runs.start import begin, finished, refuse_start
@@ -139,6 +140,18 @@ def test_the_control_is_one_command_too(data: Interactions, tmp_path: Path) -> N
     named = recpref.fit(*SASREC, f"start={first}", f"out={tmp_path / 'named'}", data=data)
     assert named.path.name == run.path.name
     assert equal(weights(named), weights(run))
+
+
+def test_the_seconds_of_all_stages_before_are_kept(base: Run, data: Interactions, tmp_path: Path) -> None:
+    """Of a second stage those of the first; of a third those of both. Who starts from nothing has no such number."""
+    assert "train/seconds_before" not in base.metrics
+    second = recpref.fit(*started(base, *SASREC), f"out={tmp_path}", data=data)
+    assert second.metrics["train/seconds_before"] == base.metrics["train/seconds"] > 0
+    third = recpref.fit(*started(second, *ADA, "refit=true"), f"out={tmp_path}", data=data)
+    both = second.metrics["train/seconds"] + base.metrics["train/seconds"]
+    assert third.metrics["train/seconds_before"] == pytest.approx(both)
+    (row,) = rows_of([third.path])
+    assert row.cost.train_seconds == pytest.approx(third.metrics["train/seconds"] + both)
 
 
 @pytest.mark.usefixtures("unchecked")
