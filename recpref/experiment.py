@@ -253,7 +253,7 @@ def _trained(
     torch.manual_seed(plan.seed)
     model, objective, examples = _parts(plan, rows)
     anew = plan.start != "none" and not (place / STATE).is_file()
-    stages = begin(model, plan) if anew else None
+    stages = begin(model, plan, objective) if anew else None
     if components.trains_itself(model):
         said = components.build(model.fit, {}, {"train": rows, "split": split, "seed": plan.seed})
         return model.eval(), Course(said=said or {})
