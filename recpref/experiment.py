@@ -248,14 +248,14 @@ def _trained(
     rows, valid = split.train, split.valid
     torch.manual_seed(plan.seed)
     model, objective, examples = _parts(plan, rows)
-    if plan.start != "none" and not (place / STATE).is_file():
-        begin(model, plan)
+    anew = plan.start != "none" and not (place / STATE).is_file()
+    stages = begin(model, plan, objective) if anew else None
     if components.trains_itself(model):
         said = components.build(model.fit, {}, {"train": rows, "split": split, "seed": plan.seed})
         return model.eval(), Course(said=said or {})
     stopping = Stopping(**plan.stopping)
     watched = evaluation_of(plan, metrics=("ndcg", "hr"), ks=(stopping.k,))
-    module = Training(model, objective, Optimizer(**plan.optimizer), watched, seed=plan.seed, horizon=horizon)
+    module = Training(model, objective, Optimizer(**plan.optimizer), watched, seed=plan.seed, horizon=horizon, stages=stages)
     timed = getattr(model, "needs_time", False)
     batches = Data(rows, valid, examples, Loader(**plan.loader), module.evaluation, seed=plan.seed, timed=timed)
     title = f"{plan.model.name} on {rows.name}"

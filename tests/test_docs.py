@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from recpref.composition.compose import compose
 from recpref.train import train
 
 ROOT = Path(__file__).parents[1]
@@ -62,6 +63,17 @@ def test_a_training_command_runs(
     train([*words, f"data={clicks}"])
     printed = capsys.readouterr().out
     assert ("model:" if "--cfg" in words else "saved in runs/") in printed
+
+
+def test_ada_retrieval_and_its_control_start_from_the_same_run() -> None:
+    """As the page says of the two lines."""
+    section = (ROOT / "docs" / "rounds.md").read_text().partition("## The control")[2]
+    ada, control = (compose(shlex.split(line, comments=True)) for line in COMMAND.findall(section))
+    assert (ada.model.name, control.model.name) == ("ada_retrieval", "sasrec")
+    assert ada.before is not None
+    assert control.before is not None
+    assert ada.before.content == control.before.content
+    assert ada.stopping["k"] == control.stopping["k"] > ada.model.options["per_round"]
 
 
 def test_links_lead_somewhere() -> None:

@@ -37,13 +37,16 @@ EXPERIMENTS = {
 }
 EXPERIMENTS["rounds"] += ("loader.batch_size=16", "evaluation.ks=[10]", "stopping.k=10", *IN_BATCH, "sampler.exclude_history=false")
 EXPERIMENTS["shards"] += ("trainer.gradient_clip_val=0.3",)  # of every step
+EXPERIMENTS["rounds_flips"] = (*EXPERIMENTS["rounds"], "objective=nbpo", "objective.warmup_epochs=1", "objective.by=[level,item,user]")
 for shards in ("shards_biases", "shards_negatives"):  # Adam moves as far whatever gradients are multiplied with, but for their decay
     EXPERIMENTS[shards] += ("optimizer.method=adam", "optimizer.weight_decay=0.1", "optimizer.average=0")
 
 
 def options(name: str, walks: Path, out: Path, *more: str) -> list[str]:
     """The overrides of an experiment."""
-    shape = [part for part in SHAPE if name != "rounds" or (not part.startswith("model.d_m") and not part.startswith("model.max"))]
+    shape = [
+        part for part in SHAPE if not name.startswith("rounds") or (not part.startswith("model.d_m") and not part.startswith("model.max"))
+    ]
     own = EXPERIMENTS[name]
     said = {part.partition("=")[0] for part in own}
     return [*(part for part in (*shape, *ROWS) if part.partition("=")[0] not in said), *own, f"data={walks}", f"out={out}", *more]
@@ -86,8 +89,9 @@ def test_two_processes_are_one(name: str, pair: dict[str, recpref.Run], walks: P
     watched = {key: value for key, value in one.metrics.items() if key.startswith("train/flip_")}  # of some negatives of each process
     assert {key: two.metrics[key] for key in watched} == pytest.approx(watched, rel=0.2)
     different = {key for key, value in one.metrics.items() if two.metrics[key] != value}
-    assert different - watched.keys() <= {"train/seconds"}
-    assert bool(watched) is (name == "flips")
+    assert different - watched.keys() <= {"train/seconds", "train/seconds_before"}
+    assert ("train/seconds_before" in two.metrics) is name.startswith("rounds")
+    assert bool(watched) is ("objective=nbpo" in EXPERIMENTS[name])
     if name == "stopped":
         assert one.trained.epochs < 30
         assert two.trained[2:] == one.trained[2:]

@@ -34,9 +34,14 @@ class Posterior(nn.Module):
     def of(cls, model: Any, options: dict[str, Any], state: dict[str, Tensor]) -> Posterior:
         """From the options of ``objective=nbpo`` and what it learned.
 
-        Raises: ValueError where nothing was learned of flips, or for a model that answers in rounds.
+        Raises: ValueError where nothing was learned of flips or the model learned them itself (``nbpo_mf``, which knows none of a user
+        without training rows), or for a model that answers in rounds.
         """
         learned = {name.removeprefix(PREFIX): value for name, value in state.items() if name.startswith(PREFIX)}
+        if not learned and getattr(model, "learns_flips", False):
+            raise ValueError(
+                f"the flips of {type(model).__name__} itself are not offered as a posterior: train with objective=nbpo for one"
+            )
         if not learned:
             raise ValueError("a posterior needs flip probabilities: train with objective=nbpo")
         if isinstance(model, MultiRound) or not isinstance(model, Retriever):

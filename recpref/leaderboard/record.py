@@ -17,7 +17,8 @@ NEEDED = (FILE, "metrics.json", "environment.json", "per_user.parquet")
 SPREAD = ("hr", "ndcg", "recall", "mrr", "map", "f1", "precision")  # metrics with a value a user, and so with an interval
 OURS = ("train", "valid", "test", "llm")  # kinds of metrics, all of them numbers; what another toolkit says of itself may be text
 MEASURED = ("train/seconds", "train/parameters")  # of every run, whatever it is
-COUNTED = (*MEASURED, "train/epochs", "train/best_epoch")  # of the metrics of training, those that cannot be undefined
+# Of the metrics of training, those that cannot be undefined:
+COUNTED = (*MEASURED, "train/seconds_before", "train/epochs", "train/best_epoch")
 NUMBERS = ("threads", "peak_memory_mib", "seconds_per_1000")  # of an environment
 CLOSE = 1e-6  # a mean over users was taken of the very values that are kept
 

@@ -26,12 +26,14 @@ PLANNED = {  # empty columns, until the modules that report these are here: "A t
     "llm_cost_usd": "llm/cost_usd",
 }
 
-COURSE = tuple(f"train/{name}" for name in ("seconds", "parameters", "epochs", "best_epoch", "interrupted", "underfit"))  # see Cost
+SECONDS = ("train/seconds", "train/seconds_before")  # the run's own, and those of the runs that it was started from
+COURSE = (*SECONDS, *(f"train/{name}" for name in ("parameters", "epochs", "best_epoch", "interrupted", "underfit")))  # see Cost
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Means over seeds; memory is the largest. ``seconds_per_1000`` recommends to a thousand users."""
+    """Means over seeds; memory is the largest. ``train_seconds`` counts what the runs were started from, too. ``seconds_per_1000``
+    recommends to a thousand users."""
 
     train_seconds: float
     seconds_per_1000: float | None
@@ -282,7 +284,7 @@ def _cost(records: list[Record]) -> Cost:
         return "; ".join(sorted({str(value) for value in values(name, of="environment")}))
 
     return Cost(
-        train_seconds=mean(values("train/seconds")) or 0.0,
+        train_seconds=mean([sum(record.metrics.get(key, 0.0) for key in SECONDS) for record in records]) or 0.0,
         seconds_per_1000=mean(values("seconds_per_1000", of="environment")),
         peak_memory_mib=float(max(values("peak_memory_mib", of="environment"), default=0.0)),
         parameters=int(max(values("train/parameters"), default=0)),

@@ -33,12 +33,15 @@ class NBPO(nn.Module):
     ``likelihood`` is one of the paper's three or ours (``recpref.label_noise.likelihood``); the paper's own, ``nbpo``, hardly moves the
     head. The defaults found hidden positives best in ``benchmarks/noise``, whoever hid them. The head holds still at the
     prior for ``warmup_epochs``, then learns at ``flip_lr`` times the rate, drawn towards the prior by ``pull`` times the mean squared
-    distance of its logits.
+    distance of its logits. One that goes on from what was learned (``begin``) does not hold still again: ``warm`` says so.
 
     Logs: mean and deviation of the flip probability of negatives, and the chance that a negative's exceeds a positive's.
 
     Raises: ValueError without sampled negatives, for a prior outside [0, 1), an unknown part, or a negative weight.
     """
+
+    warm: Tensor
+    read_by = ("by", "prior", "d_flip")  # options without which the head's numbers have no meaning
 
     def __init__(
         self,
@@ -67,6 +70,18 @@ class NBPO(nn.Module):
         self.sampler, self.likelihood = sampler, likelihood
         self.warmup_epochs, self.flip_lr, self.pull = warmup_epochs, flip_lr, pull
         self.flips = Flips(n_items, n_users, d_model, by=tuple(by), prior=prior, d_flip=d_flip).describe(train)
+        self.register_buffer("warm", torch.tensor(False))
+
+    def begin(self, state: dict[str, Tensor]) -> None:
+        """Goes on from what a head learned in another training. How popular items and how active users are is told by this one's rows."""
+        described = {f"flips.{name}": value for name, value in self.flips.named_buffers()}
+        self.load_state_dict({**state, **described})
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *more: Any) -> None:
+        """What was saved before there was ``warm`` has learned if a part of it has left zero."""
+        moved = any(bool(value.any()) for name, value in state_dict.items() if name.startswith(f"{prefix}flips.by_"))
+        state_dict.setdefault(f"{prefix}warm", torch.tensor(moved))
+        super()._load_from_state_dict(state_dict, prefix, *more)
 
     def groups(self) -> list[Group]:
         """The flip head learns at a rate of its own, without weight decay, which would pull it to nowhere in particular."""
@@ -78,10 +93,13 @@ class NBPO(nn.Module):
         user = batch.history.user[positives(batch)[1]]
         candidates = self.sampler(batch, step.rng)
         rest = self.flips.rest(user)
+        still = step.epoch < self.warmup_epochs and not (self.training and self.warm)  # asked outside of training: what may hold still
+        if self.training and not still:
+            self.warm.fill_(True)
         total, logs = torch.zeros((), device=user.device), dict[str, float]()
         for weight, h_MD in encodings(model, batch.history, where):
             flips = self.flip_logits(h_MD, user, candidates)
-            if step.epoch < self.warmup_epochs:
+            if still:
                 flips = rest.expand_as(flips)
             values = self.values(model, h_MD, flips, candidates)
             if self.pull:

@@ -43,11 +43,19 @@ class Training(pl.LightningModule):
     """
 
     def __init__(
-        self, model: Any, objective: Objective, optimizer: Optimizer, evaluation: Evaluation, *, seed: int, horizon: int | None = None
+        self,
+        model: Any,
+        objective: Objective,
+        optimizer: Optimizer,
+        evaluation: Evaluation,
+        *,
+        seed: int,
+        horizon: int | None = None,
+        stages: float | None = None,
     ):
         super().__init__()
         self.model, self.optimizer_of, self.evaluation, self.seed = model, optimizer, evaluation, seed
-        self.horizon = horizon
+        self.horizon, self.stages = horizon, stages
         self.average = optimizer.averaged(model)
         if isinstance(objective, nn.Module):
             self.objective = objective  # its parameters train, too
@@ -146,13 +154,14 @@ class Training(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         seconds = self.before + time.perf_counter() - self.began
-        checkpoint.update(**self.means.state(), validations=self.validations, seconds=seconds)
+        checkpoint.update(**self.means.state(), validations=self.validations, seconds=seconds, stages=self.stages)
         if self.shards:
             shards.whole(checkpoint, self.shards)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.means.load(checkpoint)
         self.validations, self.before = checkpoint["validations"], checkpoint.get("seconds", 0.0)
+        self.stages = checkpoint.get("stages")
         if self.shards:
             shards.own(checkpoint, self.shards)
 
@@ -189,8 +198,8 @@ def _of_all(total: Tensor, count: int, logs: dict[str, Any]) -> tuple[Tensor, Te
 class Course(NamedTuple):
     """How training went. ``losses`` and ``validations`` have a row an epoch they were taken at.
 
-    ``before``: seconds of training before it was interrupted and continued, up to the state that was saved. ``said``: what a
-    model that trains itself wants among the metrics.
+    ``before``: seconds of training before it was interrupted and continued, up to the state that was saved. ``stages``: seconds of the
+    runs that it was started from, if it was. ``said``: what a model that trains itself wants among the metrics.
     """
 
     epochs: int = 0
@@ -200,17 +209,23 @@ class Course(NamedTuple):
     losses: list[dict[str, float]] = []  # noqa: RUF012
     validations: list[dict[str, float]] = []  # noqa: RUF012
     before: float = 0.0
+    stages: float | None = None
     said: dict[str, Any] = {}  # noqa: RUF012
 
     @property
     def facts(self) -> dict[str, Any]:
         """What belongs among a run's metrics: the course, and what the objective logged in the kept epoch. A model with its own ``fit``:
         what it returned."""
+        stages = {} if self.stages is None else {"train/seconds_before": self.stages}
         if not self.epochs:
-            return self.said
+            return {**self.said, **stages}
         kept = next((row for row in self.losses if row["epoch"] == self.best_epoch), {})
         logged = {name: value for name, value in kept.items() if name not in ("epoch", "train/loss")}
-        return {**{f"train/{name}": getattr(self, name) for name in ("epochs", "best_epoch", "interrupted", "underfit")}, **logged}
+        return {
+            **{f"train/{name}": getattr(self, name) for name in ("epochs", "best_epoch", "interrupted", "underfit")},
+            **stages,
+            **logged,
+        }
 
 
 def train(
@@ -254,6 +269,7 @@ def train(
         losses=module.means.rows,
         validations=module.validations,
         before=module.before,
+        stages=module.stages,
     )
 
 

@@ -88,11 +88,14 @@ def test_it_finds_what_the_unpopular_hide(tmp_path: Path) -> None:
 
 
 def test_what_has_no_posterior_is_refused(run: Run, tmp_path: Path) -> None:
-    """Nothing learned of flips; a model that answers in rounds."""
+    """Nothing learned of flips; flips that a model learned itself; a model that answers in rounds."""
     data = recpref.Interactions.from_dataframe(FRAME, user="who", item="what", time="when")
     popular = recpref.fit("model=popular", f"out={tmp_path}", data=data)
     with pytest.raises(ValueError, match="a posterior needs flip probabilities: train with objective=nbpo"):
         popular.posterior()
+    factors = recpref.fit("model=nbpo_mf", "model.n_epochs=1", f"out={tmp_path}", data=data)
+    with pytest.raises(ValueError, match=r"^the flips of NBPOMF itself are not offered as a posterior: train with objective=nbpo for one$"):
+        factors.posterior()
     rounds = AdaRetrieval(V, run.model, n_rounds=2, per_round=2)
     with pytest.raises(ValueError, match="AdaRetrieval has not one score an item"):
         Posterior.of(rounds, run.experiment.objective.options, run.objective_state)

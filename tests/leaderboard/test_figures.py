@@ -58,6 +58,15 @@ def test_accuracy_against_cost(rows: list) -> None:
     assert {(trace["x"][0], trace["y"][0]) for trace in found.traces[1:]} == {(76.0, 1.0), (92.0, 0.5), (2.0, 0.5)}
 
 
+def test_what_was_trained_on_costs_more_than_its_base(make_run) -> None:
+    """Two seconds after sixty: right of the base, and off the front as it is no better."""
+    base = make_run("model=sasrec", values=[1, 0] * 20, epochs=2, metrics={"train/seconds": 60.0})
+    again = make_run("model=sasrec", "model.d_model=16", values=[1, 0] * 20, epochs=2, metrics={"train/seconds_before": 60.0})
+    found = cost(rows_of([base, again]), "ndcg@10")
+    assert {(cells[1], cells[4]) for cells in found.cells} == {("60.00", "yes"), ("62.00", "")}
+    assert found.traces[0]["x"] == [60.0]
+
+
 def test_training_curves(rows: list) -> None:
     found = training(rows)
     assert [(trace["x"], trace["y"]) for trace in found.traces] == [([1, 2], [0.1, 0.2])] * 2

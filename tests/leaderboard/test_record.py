@@ -104,6 +104,11 @@ def test_users_or_values_that_were_lost_are_damage(make_run, what: str) -> None:
         ("metrics.json", {"train/seconds": None, "train/parameters": 1}, r"train/seconds is None, and no number; remove"),
         ("metrics.json", {"train/seconds": 1, "train/parameters": 1, "test/coverage@10": float("nan")}, r"test/coverage@10 is nan, and no"),
         ("metrics.json", {"train/seconds": float("inf"), "train/parameters": 1}, r"train/seconds is inf, and no number; remove"),
+        (
+            "metrics.json",
+            {"train/seconds": 1, "train/parameters": 1, "train/seconds_before": float("nan")},
+            r"train/seconds_before is nan, and no number; remove",
+        ),
         ("environment.json", {"peak_memory_mib": float("nan")}, r"environment.json is damaged: peak_memory_mib is nan, and no number"),
         ("environment.json", {"threads": "two"}, r"environment.json is damaged: threads is 'two', and no number; remove"),
     ],

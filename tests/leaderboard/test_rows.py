@@ -28,6 +28,14 @@ def test_two_seeds_are_one_row_by_hand(make_run) -> None:
     assert row.protocol == "leave_one_out, full ranking, seen items filtered"
 
 
+def test_what_a_run_was_started_from_is_paid_for_by_hand(make_run) -> None:
+    """Seeds of 2 seconds after 5, and of 2 after nothing that was written down: 7 and 2, the mean 4.5; no metric beside the others."""
+    paths = [make_run(seed=1, metrics={"train/seconds_before": 5.0}), make_run(seed=2)]
+    (row,) = rows_of(paths)
+    assert row.cost.train_seconds == 4.5
+    assert "train/seconds_before" not in row.aspects
+
+
 def test_a_run_counts_once(make_run) -> None:
     path = make_run()
     (row,) = rows_of([path, path])

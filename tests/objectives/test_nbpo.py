@@ -99,6 +99,47 @@ def test_the_head_holds_still_while_it_warms_up():
         assert (logs["flip_mean"] == pytest.approx(0.2)) is not learns
 
 
+def test_a_head_that_goes_on_does_not_hold_still_again():
+    """It is read, and learns from the first epoch on. Asked outside of training, before a saved state is read, it may rest."""
+    first, again, sasrec = objective(warmup_epochs=2), objective(warmup_epochs=2), model()
+    with torch.no_grad():
+        first.flips.by_level.fill_(1.0)
+    first(sasrec, BATCH, step(2))
+    again.begin(first.state_dict())
+    total, _, logs = again(sasrec, BATCH, step(0))
+    total.backward()
+    assert again.flips.by_level.grad is not None
+    assert logs == first(sasrec, BATCH, step(2))[2]
+    again.zero_grad()
+    again.eval()(sasrec, BATCH, step(0))[0].backward()
+    assert again.flips.by_level.grad is None
+
+
+def test_a_head_that_was_kept_within_its_warm_up_warms_up_anew():
+    """It knows nothing. What was saved before heads said so has learned where a part has left zero."""
+    first, sasrec = objective(warmup_epochs=2), model()
+    first(sasrec, BATCH, step(1))
+    assert not first.warm
+    first.eval()(sasrec, BATCH, step(2))  # outside of training everything is left as it was
+    assert not first.warm
+    old = {name: value for name, value in first.state_dict().items() if name != "warm"}
+    for level, warm in ((0.0, False), (0.1, True)):
+        again = objective(warmup_epochs=2)
+        again.begin({**old, "flips.by_level": torch.full((1,), level)})
+        assert bool(again.warm) is warm
+
+
+def test_a_head_that_goes_on_knows_its_own_rows():
+    """The refit's, say: how popular items are is no part of what was learned."""
+    fewer = recpref.Interactions.from_dataframe(FRAME[FRAME.timestamp < 5], user="user_id", item="item_id", time="timestamp")
+    more, first = objective(), NBPO(V, U, D, fewer, sampler(), by=("level", "popularity", "state"))
+    own = more.flips.popularity.clone()
+    assert not torch.equal(own, first.flips.popularity)
+    more.begin(first.state_dict())
+    assert torch.equal(more.flips.popularity, own)
+    assert torch.equal(more.flips.items.weight, first.flips.items.weight)
+
+
 def test_at_rest_the_true_odds_are_those_of_the_end_of_the_warm_up():
     """With ``sampling`` the prior speaks of true odds: a head that has learned nothing says the same before and after, and nothing
     pulls at it."""

@@ -11,14 +11,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 from states import continued, kept
 
 import recpref
 from recpref import components, console, experiment
 from recpref.composition.compose import compose
 from recpref.data.interactions import Interactions
+from recpref.leaderboard.rows import rows_of
 from recpref.runs.resuming import plan_to_continue
 from recpref.runs.run import Run
+from recpref.runs.saving import OBJECTIVE
 from recpref.runs.start import begin, finished, refuse_start
 from recpref.train import train
 from recpref.workplace import STATE
@@ -103,6 +106,76 @@ def test_the_control_goes_on_where_the_base_ended(base: Run, data: Interactions,
     assert compose([*SASREC, "start=runs/sasrec/other-s1"]).digest("x") != compose([*SASREC, f"start=runs/sasrec/{moved}-s1"]).digest("x")
 
 
+# ------------------------------------------------------------------------------------ what objectives learned
+
+NBPO = ("objective=nbpo", "sampler=uniform", "sampler.n_negatives=5", "objective.by=[level,popularity,item,state]")
+WARM = (*NBPO, "objective.warmup_epochs=0")
+STILL = ("optimizer.lr=1e-30", "optimizer.average=0")
+
+
+@pytest.fixture(scope="module")
+def flipped(data: Interactions, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A SASRec with learned flips."""
+    return recpref.fit(*SASREC, *WARM, "objective.flip_lr=30", f"out={tmp_path_factory.mktemp('flipped')}", data=data)
+
+
+@pytest.mark.parametrize("overrides", [SASREC, (*ADA, "refit=true")])
+def test_flips_go_on_where_they_ended(overrides: tuple[str, ...], flipped: Run, data: Interactions, tmp_path: Path) -> None:
+    """With a rate of 1e-30 they are the first run's, of the refit, too, whose items are as popular as its own rows say."""
+    run = recpref.fit(*started(flipped, *overrides, *NBPO, *STILL), f"out={tmp_path}", data=data)
+    learned = {name: value for name, value in flipped.objective_state.items() if name.startswith(("flips.by_", "flips.p", "flips.i"))}
+    assert len(learned) == 6
+    for file in (file for file in (run.path / OBJECTIVE, run.path / "refit" / OBJECTIVE) if file.is_file()):
+        state = load_file(file)
+        differ = [name for name, value in learned.items() if not torch.equal(state[name], value)]
+        assert differ == (["flips.popularity"] if file.parent != run.path else [])
+    assert file.parent.name == ("refit" if "refit=true" in overrides else run.path.name)
+
+
+def test_flips_that_go_on_have_no_new_warm_up(flipped: Run, data: Interactions, tmp_path: Path) -> None:
+    """They move though the warm-up is longer than the training, also where it was interrupted and continued: bit for bit, and without the
+    run that it started from, which may be gone by then."""
+    first = recpref.load(shutil.copytree(flipped.path, tmp_path / "first" / flipped.path.name))
+    overrides = (*started(first, *SASREC, *NBPO), "objective.warmup_epochs=5", "stopping.save_seconds=0", f"out={tmp_path / 'runs'}")
+    with kept(tmp_path) as states:
+        whole = recpref.fit(*overrides, data=data)
+    expected = whole.objective_state
+    assert not torch.equal(expected["flips.by_item"], flipped.objective_state["flips.by_item"])
+    shutil.rmtree(first.path)
+    for _, run in continued(whole, (states[0], states[-2]), data):
+        assert equal(run.objective_state, expected)
+        assert equal(weights(run), weights(whole))
+
+
+@pytest.mark.parametrize(
+    ("override", "why"),
+    [
+        ("objective.by=[level]", r"objective\.by is \['level', 'popularity', 'item', 'state'\] there and \['level'\] here"),
+        ("objective.prior=0.3", r"objective\.prior is 0\.1 there and 0\.3 here"),
+    ],
+)
+def test_flips_of_another_meaning_begin_anew(override: str, why: str, flipped: Run, data: Interactions, tmp_path: Path) -> None:
+    """Which a line says."""
+    with pytest.warns(UserWarning, match=rf"^start={flipped.path}: what objective=nbpo learns begins anew, and not .* there: {why}$"):
+        run = recpref.fit(*started(flipped, *SASREC, *WARM, *STILL, override), f"out={tmp_path}", data=data)
+    assert run.objective_state["flips.by_level"].abs() < 1e-20
+
+
+def test_flips_after_a_run_without_any_begin_anew(base: Run, flipped: Run, data: Interactions, tmp_path: Path) -> None:
+    """A line says so. Constant flips, and an objective that learns nothing, have nothing to begin."""
+    with pytest.warns(UserWarning, match=r"what objective=nbpo learns begins anew, and not .* there: objective is score there$"):
+        recpref.fit(*started(base, *SASREC, *WARM), f"out={tmp_path}", data=data)
+    recpref.fit(*started(base, *SASREC, *WARM[:3], "objective.by=[]", "trainer.max_epochs=1"), f"out={tmp_path}", data=data)
+    recpref.fit(*started(flipped, *SASREC, "trainer.max_epochs=1"), f"out={tmp_path}", data=data)
+
+
+def test_damaged_flips_are_refused(flipped: Run, data: Interactions, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(flipped.path, tmp_path / flipped.path.name))
+    (copy / OBJECTIVE).write_bytes(b"nothing")
+    with pytest.raises(ValueError, match=r"objective\.safetensors cannot be read"):
+        recpref.fit(*SASREC, *WARM, f"start={copy}", f"out={tmp_path}/new", data=data)
+
+
 # -------------------------------------------------------------------------------------------------- stages
 
 
@@ -139,6 +212,18 @@ def test_the_control_is_one_command_too(data: Interactions, tmp_path: Path) -> N
     named = recpref.fit(*SASREC, f"start={first}", f"out={tmp_path / 'named'}", data=data)
     assert named.path.name == run.path.name
     assert equal(weights(named), weights(run))
+
+
+def test_the_seconds_of_all_stages_before_are_kept(base: Run, data: Interactions, tmp_path: Path) -> None:
+    """Of a second stage those of the first; of a third those of both. Who starts from nothing has no such number."""
+    assert "train/seconds_before" not in base.metrics
+    second = recpref.fit(*started(base, *SASREC), f"out={tmp_path}", data=data)
+    assert second.metrics["train/seconds_before"] == base.metrics["train/seconds"] > 0
+    third = recpref.fit(*started(second, *ADA, "refit=true"), f"out={tmp_path}", data=data)
+    both = second.metrics["train/seconds"] + base.metrics["train/seconds"]
+    assert third.metrics["train/seconds_before"] == pytest.approx(both)
+    (row,) = rows_of([third.path])
+    assert row.cost.train_seconds == pytest.approx(third.metrics["train/seconds"] + both)
 
 
 @pytest.mark.usefixtures("unchecked")
