@@ -30,6 +30,7 @@ from recpref.runs.resuming import agree, plan_to_continue
 from recpref.runs.run import Run
 from recpref.runs.saving import save, save_objective
 from recpref.runs.source import identity, opened, opened_again, seen
+from recpref.runs.stages import brought_to_end
 from recpref.runs.start import absolute, begin, finished, refuse_start
 from recpref.runs.together import by_all_or_one, made_before, refuse_processes, to_continue
 from recpref.training.curve import training_curve
@@ -38,7 +39,7 @@ from recpref.training.module import Course, Training, train
 from recpref.training.optimizer import Optimizer
 from recpref.training.stopping import Stopping
 from recpref.training.trackers import trackers
-from recpref.training.trainers import quiet, settings_kept
+from recpref.training.trainers import epochs_allowed, quiet, settings_kept
 from recpref.workplace import STATE, run_at, workplace
 
 TURN = threading.RLock()  # trainings draw from the one generator of the process, so that those of several threads take turns
@@ -130,7 +131,7 @@ def validated(plan: Plan, data: Interactions, place: Path, *, watchers: Sequence
     plan, _ = located(plan, data)
     split = _validating(plan, data)
     _ = checked(split, data)
-    _begun(plan, data, split, first)
+    _begun(plan, data, split, first, searching=True)
     with TURN, torch.random.fork_rng(), settings_kept():
         model, course = _trained(plan, split._replace(test=split.valid), place, watchers=watchers)
     return {**named("valid", report_of(plan, model, split.valid)), **course.facts}, course
@@ -150,12 +151,12 @@ def _validating(plan: Plan, data: Interactions) -> Split:
     return split
 
 
-def _begun(plan: Plan, data: Interactions, split: Split, first: Plan | None) -> None:
+def _begun(plan: Plan, data: Interactions, split: Split, first: Plan | None, *, searching: bool = False) -> None:
     """The run that a plan starts from is there and fits, trained now where it has to be. Raises: ValueError where it is not or does not."""
     if first is not None:
         with TURN, torch.random.fork_rng():
             _parts(plan, split.train)  # refuses before the base is trained what would be refused after it
-        _trained_before(first.on(plan.data.name, frame=plan.data.frame), data)
+        (_searched_before if searching else _trained_before)(first.on(plan.data.name, frame=plan.data.frame), data)
     if plan.start != "none":
         refuse_start(plan, data)
 
@@ -169,6 +170,13 @@ def _trained_before(plan: Plan, data: Interactions) -> None:
     if not finished(path) and (processes.restarted() or not (path / STATE).is_file()):
         run_of(plan, data)
     if not finished(path):
+        raise ValueError(f"the first stage was interrupted; continue it with {shlex.quote(f'resume={path}')}, and say this again")
+
+
+def _searched_before(plan: Plan, data: Interactions) -> None:
+    """The same for a search, whose trials go on with what was stopped."""
+    path = located(plan, data)[1]
+    if not brought_to_end(path, lambda resume: run_of(plan, data, resume=resume)):
         raise ValueError(f"the first stage was interrupted; continue it with {shlex.quote(f'resume={path}')}, and say this again")
 
 
@@ -230,15 +238,7 @@ def _refitted(plan: Plan, split: Split, epochs: int, place: Path) -> tuple[Any, 
         (place / "refit").mkdir(exist_ok=True)
     chosen_length = replace(plan, trainer=plan.trainer | {"max_epochs": max(1, epochs)})
     nothing = Heldout(rows, rows.where(np.zeros(len(rows), dtype=bool)))
-    return _trained(chosen_length, Split(rows, nothing, nothing), place / "refit", horizon=_horizon(plan.trainer))
-
-
-def _horizon(trainer: dict[str, Any]) -> int:
-    """How many epochs the options allow; -1 without a limit. Where they say nothing at all, Lightning's 1000."""
-    epochs = trainer.get("max_epochs")
-    if epochs is None:
-        return 1000 if trainer.get("max_steps", -1) < 0 and trainer.get("max_time") is None else -1
-    return int(epochs)
+    return _trained(chosen_length, Split(rows, nothing, nothing), place / "refit", horizon=epochs_allowed(plan.trainer))
 
 
 def _trained(

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import recpref
+from recpref.training.callbacks import SaveState
 from recpref.tuning.space import Among, Between
 from recpref.tuning.trial import Problem
 
@@ -78,3 +79,37 @@ def test_a_model_that_counts_is_judged_by_the_nearest_cut_off_that_is_measured(s
 def test_without_validation_there_is_nothing_to_choose_by(study):
     with pytest.raises(ValueError, match="leaves nothing to validate on"):
         study.optimize(Problem((*FIXED, "split=random", "split.valid_share=0"), SPACE, DATA), n_trials=1)
+
+
+# ------------------------------------------------------------------------------------------------- two stages
+
+TWO = (*FIXED, "start=self", "stopping.save_seconds=0", "logger=csv")
+
+
+class PowerCut(RuntimeError): ...
+
+
+def cut_short(monkeypatch, after: int) -> None:
+    """The power goes after so many epochs, once the state has been saved."""
+
+    def on_train_epoch_end(callback, trainer, module) -> None:
+        callback.save(trainer)
+        if trainer.current_epoch + 1 == after:
+            raise PowerCut
+
+    monkeypatch.setattr(SaveState, "on_train_epoch_end", on_train_epoch_end)
+
+
+def test_a_search_goes_on_with_a_first_stage_that_was_killed(study, tmp_path):
+    """It ends at the value of one that was never cut short, and trains only what was left."""
+    whole = recpref.fit(*TWO, "optimizer.lr=0.005", f"out={tmp_path}/whole", data=DATA)
+    problem = Problem((*TWO, f"out={tmp_path}/runs"), {"optimizer.lr": Among(("0.005",))}, DATA)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(PowerCut):
+        cut_short(patch, after=3)
+        study.optimize(problem, n_trials=1)
+    epochs: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SaveState, "on_train_epoch_end", lambda callback, trainer, module: epochs.append(trainer.current_epoch))
+        study.optimize(problem, n_trials=1)
+    assert epochs == [3, 0, 1, 2, 3]  # the last of the first stage, and all of the second
+    assert study.best_value == whole.metrics["valid/ndcg@10"]
