@@ -239,5 +239,5 @@ def _train(plan: Plan, path: Path, threads: int) -> None:
     if plan.before is not None:  # goes on with it, if it was stopped; run_of trains it, if it is not there at all
         first, start = located(plan.before.on(plan.data.name), data)
         if state_of(start) is not None:
-            brought_to_end(start, lambda resume: run_of(first, data, resume=resume))
+            brought_to_end(start, lambda resume: run_of(first, data, resume=resume), patience=PATIENCE)
     run_of(plan, data, resume=path if state_of(path) is not None else None)

@@ -1,8 +1,15 @@
-"""The first stage of a plan: made once, and gone on with where it was cut short."""
+"""The first stage of a plan: made once, gone on with where it was cut short, and waited for."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -10,8 +17,8 @@ import pytest
 
 import recpref
 from recpref.runs.run import Run
-from recpref.runs.stages import brought_to_end
-from recpref.workplace import STATE, place_of
+from recpref.runs.stages import brought_to_end, in_turn
+from recpref.workplace import OWNER, STATE, place_of
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +62,117 @@ def test_it_goes_on_from_a_saved_state_and_else_begins(made: Run, tmp_path: Path
 def test_one_that_is_stopped_is_not_at_its_end(made: Run, tmp_path: Path) -> None:
     path = tmp_path / made.path.name
     assert not brought_to_end(path, Making(made, path, stopped=True))
+
+
+# ------------------------------------------------------------------------------------------------- waiting
+
+
+@pytest.fixture
+def other() -> Iterator[subprocess.Popen[bytes]]:
+    """Another process that lives."""
+    process = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def taken_by(other: subprocess.Popen[bytes], path: Path) -> None:
+    """The run is in the making, by another process."""
+    place_of(path).mkdir()
+    (place_of(path) / OWNER).write_text(str(other.pid))
+
+
+def soon(what: object) -> threading.Timer:
+    timer = threading.Timer(0.5, what)  # type: ignore[arg-type]
+    timer.start()
+    return timer
+
+
+def test_what_another_process_makes_is_waited_for(made: Run, other: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    path = tmp_path / made.path.name
+    taken_by(other, path)
+
+    def end() -> None:
+        shutil.copytree(made.path, path)
+        shutil.rmtree(place_of(path))
+
+    timer, train = soon(end), Making(made, path)
+    assert brought_to_end(path, train)
+    timer.join()
+    assert train.resumed == []
+
+
+def test_who_is_killed_leaves_it_to_who_waits(made: Run, other: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    """With the state that was saved."""
+    path = tmp_path / made.path.name
+    taken_by(other, path)
+    (place_of(path) / STATE).write_text("hours of work")
+
+    def end() -> None:
+        other.kill()
+        other.wait()
+
+    timer, train = soon(end), Making(made, path)
+    assert brought_to_end(path, train)
+    timer.join()
+    assert train.resumed == [path]
+
+
+def test_patience_ends(made: Run, other: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    """What is being made is then asked for all the same, and training says by whom it is made."""
+    path = tmp_path / made.path.name
+    taken_by(other, path)
+    train = Making(made, path, stopped=True)
+    assert not brought_to_end(path, train, patience=0.2)
+    assert train.resumed == [None]
+
+
+def test_those_who_come_at_once_make_it_once(made: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One makes it, and the others say that they wait."""
+    path, calls = tmp_path / made.path.name, list[int]()
+    barrier = threading.Barrier(4)
+
+    def train(resume: Path | None) -> None:
+        calls.append(1)
+        time.sleep(0.5)
+        shutil.copytree(made.path, path)
+
+    def worker() -> None:
+        barrier.wait()
+        with in_turn(path):
+            brought_to_end(path, train)
+
+    workers = [threading.Thread(target=worker) for _ in range(4)]
+    for each in workers:
+        each.start()
+    for each in workers:
+        each.join()
+    assert len(calls) == 1
+    assert capsys.readouterr().err.count(f"waiting for the first stage, which another worker is making: {path}\n") == 3
+
+
+@pytest.mark.parametrize("locked", [False, True])
+def test_ctrl_c_ends_the_waiting(made: Run, other: subprocess.Popen[bytes], tmp_path: Path, locked: bool) -> None:
+    """For the place of another process, and for one's turn."""
+    path = tmp_path / made.path.name
+    free, begun = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with in_turn(path):
+            begun.set()
+            free.wait(60)
+
+    holder = threading.Thread(target=hold)
+    if locked:
+        holder.start()
+        begun.wait(60)
+    else:
+        taken_by(other, path)
+    timer, since = soon(lambda: os.kill(os.getpid(), signal.SIGINT)), time.monotonic()
+    with pytest.raises(KeyboardInterrupt), in_turn(path):
+        brought_to_end(path, Making(made, path))
+    assert time.monotonic() - since < 30
+    timer.join()
+    free.set()
+    if locked:
+        holder.join()

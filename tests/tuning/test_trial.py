@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
 import numpy as np
 import optuna
 import pandas as pd
 import pytest
 
 import recpref
+from recpref.composition.compose import compose
+from recpref.experiment import located
 from recpref.training.callbacks import SaveState
 from recpref.tuning.space import Among, Between
 from recpref.tuning.trial import Problem
+from recpref.workplace import OWNER, place_of
 
 RNG = np.random.default_rng(0)
 ROWS = [(u, (s + i) % 12, i) for u, s in enumerate(RNG.integers(0, 12, 60)) for i in range(6)]
@@ -113,3 +121,22 @@ def test_a_search_goes_on_with_a_first_stage_that_was_killed(study, tmp_path):
         study.optimize(problem, n_trials=1)
     assert epochs == [3, 0, 1, 2, 3]  # the last of the first stage, and all of the second
     assert study.best_value == whole.metrics["valid/ndcg@10"]
+
+
+def first_stage(*overrides: str) -> Path:
+    """Where the first stage of a trial belongs."""
+    return Path(located(compose(overrides).on(DATA.name, frame=True), DATA)[0].start)
+
+
+def test_a_first_stage_that_another_process_makes_is_waited_for(study, tmp_path):
+    """One trial of one, not a failed one for every look at it. The other process ends without a run, so this one makes it."""
+    fixed = (*TWO, f"out={tmp_path}/runs")
+    other = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)"])
+    place = place_of(first_stage(*fixed, "optimizer.lr=0.005"))
+    place.mkdir(parents=True)
+    (place / OWNER).write_text(str(other.pid))
+    timer = threading.Timer(1.0, lambda: (other.kill(), other.wait()))
+    timer.start()
+    study.optimize(Problem(fixed, {"optimizer.lr": Among(("0.005",))}, DATA), n_trials=1, catch=(ValueError,))
+    timer.join()
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"]
