@@ -30,7 +30,7 @@ from recpref.runs.resuming import agree, plan_to_continue
 from recpref.runs.run import Run
 from recpref.runs.saving import save, save_objective
 from recpref.runs.source import identity, opened, opened_again, seen
-from recpref.runs.stages import brought_to_end, in_turn
+from recpref.runs.stages import shared
 from recpref.runs.start import absolute, begin, finished, refuse_start
 from recpref.runs.together import by_all_or_one, made_before, refuse_processes, to_continue
 from recpref.training.curve import training_curve
@@ -174,14 +174,8 @@ def _trained_before(plan: Plan, data: Interactions) -> None:
 
 
 def _searched_before(plan: Plan, data: Interactions) -> None:
-    """The same for a search, whose trials go on with what was stopped, and wait for what another worker is making."""
-    path = located(plan, data)[1]
-    if finished(path):
-        return
-    with in_turn(path):
-        done = brought_to_end(path, lambda resume: run_of(plan, data, resume=resume))
-    if not done:
-        raise ValueError(f"the first stage was interrupted; continue it with {shlex.quote(f'resume={path}')}, and say this again")
+    """The same for a search, whose trials share it. Raises: KeyboardInterrupt where its training was interrupted."""
+    shared(located(plan, data)[1], lambda resume: run_of(plan, data, resume=resume))
 
 
 def located(plan: Plan, data: Interactions) -> tuple[Plan, Path]:

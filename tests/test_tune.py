@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 import recpref
+from recpref.training.callbacks import SaveState
 from recpref.tune import tune
 
 ROOT = Path(recpref.__file__).parents[1]
@@ -117,6 +118,41 @@ def test_a_killed_search_keeps_what_was_finished(csv, tmp_path, monkeypatch):
     (folder,) = (tmp_path / "studies").glob("*/sasrec/default")
     assert states(folder).count("complete") == before + 1
     assert "running" not in states(folder)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_search_that_is_stopped_in_a_first_stage_goes_on_from_there(csv, tmp_path, capfd, number):
+    """No trial fails by it: its values wait, and the same command trains what was left of both stages."""
+    arguments = [
+        *TINY,
+        csv,
+        "start=self",
+        "space.optimizer.lr=[0.005]",
+        "stopping.save_seconds=0",
+        "n_trials=1",
+        f"studies={tmp_path}/studies",
+    ]
+    arguments.append(f"out={tmp_path}/runs")
+
+    def on_train_epoch_end(callback, trainer, module) -> None:
+        callback.save(trainer)
+        signal.raise_signal(number)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+        patch.setattr(SaveState, "on_train_epoch_end", on_train_epoch_end)
+        tune(arguments)
+    assert ended.value.code == 130
+    (folder,) = (tmp_path / "studies").glob("*/sasrec/default")
+    said = capfd.readouterr().err
+    assert f"interrupted; what was finished is in {folder}, and the same command goes on from there" in said
+    assert "failed" not in said
+    assert states(folder) == ["fail", "waiting"]
+    epochs: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SaveState, "on_train_epoch_end", lambda callback, trainer, module: epochs.append(trainer.current_epoch))
+        tune(arguments)
+    assert epochs == [1, 0, 1]
+    assert states(folder) == ["fail", "complete"]
 
 
 def test_where_no_trial_can_be_trained_the_end_says_why(csv, tmp_path, capfd):

@@ -30,6 +30,19 @@ def brought_to_end(path: Path, train: Callable[[Path | None], object], *, patien
     return finished(path)
 
 
+def shared(path: Path, train: Callable[[Path | None], object]) -> None:
+    """The same for several workers at once, of whom one makes it and the others wait.
+
+    Raises: KeyboardInterrupt where its training, or the waiting, was stopped by a signal: whoever asked for it is to stop, too.
+    """
+    if finished(path):
+        return
+    with in_turn(path):
+        done = brought_to_end(path, train)
+    if not done:
+        raise KeyboardInterrupt
+
+
 @contextmanager
 def in_turn(path: Path) -> Iterator[None]:
     """Of several workers that want the run ``path`` at the same moment, one at a time. One that is killed makes room for the next, and

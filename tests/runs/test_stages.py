@@ -17,7 +17,7 @@ import pytest
 
 import recpref
 from recpref.runs.run import Run
-from recpref.runs.stages import brought_to_end, in_turn
+from recpref.runs.stages import brought_to_end, in_turn, shared
 from recpref.workplace import OWNER, STATE, place_of
 
 
@@ -60,8 +60,13 @@ def test_it_goes_on_from_a_saved_state_and_else_begins(made: Run, tmp_path: Path
 
 
 def test_one_that_is_stopped_is_not_at_its_end(made: Run, tmp_path: Path) -> None:
+    """Where it is shared, whoever asked for it is to stop, too."""
     path = tmp_path / made.path.name
     assert not brought_to_end(path, Making(made, path, stopped=True))
+    with pytest.raises(KeyboardInterrupt):
+        shared(path, Making(made, path, stopped=True))
+    shared(path, Making(made, path))
+    shared(path, Making(made, path, stopped=True))  # which is not asked, as it is finished
 
 
 # ------------------------------------------------------------------------------------------------- waiting
@@ -139,8 +144,7 @@ def test_those_who_come_at_once_make_it_once(made: Run, tmp_path: Path, capsys: 
 
     def worker() -> None:
         barrier.wait()
-        with in_turn(path):
-            brought_to_end(path, train)
+        shared(path, train)
 
     workers = [threading.Thread(target=worker) for _ in range(4)]
     for each in workers:
@@ -169,8 +173,8 @@ def test_ctrl_c_ends_the_waiting(made: Run, other: subprocess.Popen[bytes], tmp_
     else:
         taken_by(other, path)
     timer, since = soon(lambda: os.kill(os.getpid(), signal.SIGINT)), time.monotonic()
-    with pytest.raises(KeyboardInterrupt), in_turn(path):
-        brought_to_end(path, Making(made, path))
+    with pytest.raises(KeyboardInterrupt):
+        shared(path, Making(made, path))
     assert time.monotonic() - since < 30
     timer.join()
     free.set()
