@@ -78,10 +78,10 @@ def fit(*overrides: str, data: Interactions | str | Path | None = None, resume: 
     return run_of(plan.on(data.name, frame=True), data, resume=resume)
 
 
-def run_of(plan: Plan, data: Interactions, *, resume: str | Path | None = None) -> Run:
+def run_of(plan: Plan, data: Interactions, *, resume: str | Path | None = None, blind: bool = False) -> Run:
     """The run of a complete plan (see ``compose``) on its data, which has been opened already.
 
-    If the plan starts from a run that is not there yet, that run is made first.
+    If the plan starts from a run that is not there yet, that run is made first. ``blind``: the test rows are asked nothing.
 
     Several processes train together where ``trainer.devices`` says so; of what needs one only, the others see the result.
     What torchrun or SLURM starts anew goes on from the saved state, if there is one.
@@ -90,11 +90,11 @@ def run_of(plan: Plan, data: Interactions, *, resume: str | Path | None = None) 
     resume = resume or to_continue(path)
     if not made_before(path):
         with TURN:
-            by_all_or_one(lambda: _made(plan, data, resume), path, several=several)
+            by_all_or_one(lambda: _made(plan, data, resume, blind), path, several=several)
     return Run.load(resume or path, trust=tuple(components.foreign(plan).values()))
 
 
-def _made(plan: Plan, data: Interactions, resume: str | Path | None) -> None:
+def _made(plan: Plan, data: Interactions, resume: str | Path | None, blind: bool) -> None:
     first = plan.before
     plan, path = located(plan, data)
     if resume is not None:
@@ -102,8 +102,9 @@ def _made(plan: Plan, data: Interactions, resume: str | Path | None) -> None:
         path = Path(resume)
     evaluation = evaluation_of(plan)  # nobody trains for hours to learn that a cut-off is wrong
     refuse_unasked(plan)
-    split = _component(plan.split, "split", {})(data)
+    split: Split = _component(plan.split, "split", {})(data)
     found = checked(split, data)
+    split = split.without_test if blind else split
     if evaluation.alike_by is not None:
         _ = Facts(split.train, evaluation.alike_by).traits  # refuses an unknown feature before training
     refuse_sampled(evaluation, split)
@@ -120,13 +121,18 @@ def _made(plan: Plan, data: Interactions, resume: str | Path | None) -> None:
         _fitted(plan, data, split, place)
 
 
-def validated(plan: Plan, data: Interactions, place: Path, *, watchers: Sequence[pl.Callback] = ()) -> tuple[dict[str, Any], Course]:
-    """The validation metrics of a plan and how training went; the test rows are asked nothing. ``place`` takes what training writes.
+def validated(
+    plan: Plan, data: Interactions, place: Path, *, stages: Path | None = None, watchers: Sequence[pl.Callback] = ()
+) -> tuple[dict[str, Any], Course]:
+    """The validation metrics of a plan and how training went; the test rows are asked nothing. ``place`` takes what training writes, and
+    ``stages`` (``place``, unless said) the first stages that trials share.
 
     Raises: ValueError as ``run_of``, and where nothing validates.
     """
     if refuse_processes(plan):
         raise ValueError("a search trains each trial in one process; leave trainer.devices out, and say workers=2 for two at a time")
+    if plan.before is not None and not finished(located(plan.before, data)[1]):
+        plan = replace(plan, before=replace(plan.before, out=str(stages or place)))
     first = plan.before
     plan, _ = located(plan, data)
     split = _validating(plan, data)
@@ -156,26 +162,23 @@ def _begun(plan: Plan, data: Interactions, split: Split, first: Plan | None, *, 
     if first is not None:
         with TURN, torch.random.fork_rng():
             _parts(plan, split.train)  # refuses before the base is trained what would be refused after it
-        (_searched_before if searching else _trained_before)(first.on(plan.data.name, frame=plan.data.frame), data)
+        _trained_before(first.on(plan.data.name, frame=plan.data.frame), data, searching)
     if plan.start != "none":
         refuse_start(plan, data)
 
 
-def _trained_before(plan: Plan, data: Interactions) -> None:
-    """Trains the run that has to be there before another one starts, unless it is there already, in part or whole.
+def _trained_before(plan: Plan, data: Interactions, searching: bool) -> None:
+    """Trains the run that has to be there before another one starts, unless it is there already, in part or whole. A search shares it.
 
-    Raises: ValueError where its training was interrupted.
+    Raises: ValueError where its training was interrupted; of a search, which goes on with it when called again, KeyboardInterrupt.
     """
     path = located(plan, data)[1]
-    if not finished(path) and (processes.restarted() or not (path / STATE).is_file()):
+    if searching:
+        shared(path, lambda resume: run_of(plan, data, resume=resume, blind=True))
+    elif not finished(path) and (processes.restarted() or not (path / STATE).is_file()):
         run_of(plan, data)
     if not finished(path):
         raise ValueError(f"the first stage was interrupted; continue it with {shlex.quote(f'resume={path}')}, and say this again")
-
-
-def _searched_before(plan: Plan, data: Interactions) -> None:
-    """The same for a search, whose trials share it. Raises: KeyboardInterrupt where its training was interrupted."""
-    shared(located(plan, data)[1], lambda resume: run_of(plan, data, resume=resume))
 
 
 def located(plan: Plan, data: Interactions) -> tuple[Plan, Path]:

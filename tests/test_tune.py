@@ -16,8 +16,10 @@ import pandas as pd
 import pytest
 
 import recpref
+from recpref.leaderboard.record import found
 from recpref.training.callbacks import SaveState
 from recpref.tune import tune
+from recpref.tuning.study import STAGES
 
 ROOT = Path(recpref.__file__).parents[1]
 TINY = (
@@ -153,6 +155,10 @@ def test_a_search_that_is_stopped_in_a_first_stage_goes_on_from_there(csv, tmp_p
         tune(arguments)
     assert epochs == [1, 0, 1]
     assert states(folder) == ["fail", "complete"]
+    assert not (tmp_path / "runs").exists()
+    with pytest.raises(FileNotFoundError, match="no run is at or under"):
+        found(tmp_path)  # the first stage is kept in the study's folder, where no report sees it
+    assert list(folder.glob(f"{STAGES}/*/sasrec/*/metrics.json"))
 
 
 def test_where_no_trial_can_be_trained_the_end_says_why(csv, tmp_path, capfd):
