@@ -30,6 +30,7 @@ from recpref.runs.resuming import agree, plan_to_continue
 from recpref.runs.run import Run
 from recpref.runs.saving import save, save_objective
 from recpref.runs.source import identity, opened, opened_again, seen
+from recpref.runs.stages import shared
 from recpref.runs.start import absolute, begin, finished, refuse_start
 from recpref.runs.together import by_all_or_one, made_before, refuse_processes, to_continue
 from recpref.training.curve import training_curve
@@ -38,7 +39,7 @@ from recpref.training.module import Course, Training, train
 from recpref.training.optimizer import Optimizer
 from recpref.training.stopping import Stopping
 from recpref.training.trackers import trackers
-from recpref.training.trainers import quiet, settings_kept
+from recpref.training.trainers import epochs_allowed, quiet, settings_kept
 from recpref.workplace import STATE, run_at, workplace
 
 TURN = threading.RLock()  # trainings draw from the one generator of the process, so that those of several threads take turns
@@ -77,10 +78,10 @@ def fit(*overrides: str, data: Interactions | str | Path | None = None, resume: 
     return run_of(plan.on(data.name, frame=True), data, resume=resume)
 
 
-def run_of(plan: Plan, data: Interactions, *, resume: str | Path | None = None) -> Run:
+def run_of(plan: Plan, data: Interactions, *, resume: str | Path | None = None, blind: bool = False) -> Run:
     """The run of a complete plan (see ``compose``) on its data, which has been opened already.
 
-    If the plan starts from a run that is not there yet, that run is made first.
+    If the plan starts from a run that is not there yet, that run is made first. ``blind``: the test rows are asked nothing.
 
     Several processes train together where ``trainer.devices`` says so; of what needs one only, the others see the result.
     What torchrun or SLURM starts anew goes on from the saved state, if there is one.
@@ -89,11 +90,11 @@ def run_of(plan: Plan, data: Interactions, *, resume: str | Path | None = None) 
     resume = resume or to_continue(path)
     if not made_before(path):
         with TURN:
-            by_all_or_one(lambda: _made(plan, data, resume), path, several=several)
+            by_all_or_one(lambda: _made(plan, data, resume, blind), path, several=several)
     return Run.load(resume or path, trust=tuple(components.foreign(plan).values()))
 
 
-def _made(plan: Plan, data: Interactions, resume: str | Path | None) -> None:
+def _made(plan: Plan, data: Interactions, resume: str | Path | None, blind: bool) -> None:
     first = plan.before
     plan, path = located(plan, data)
     if resume is not None:
@@ -101,8 +102,9 @@ def _made(plan: Plan, data: Interactions, resume: str | Path | None) -> None:
         path = Path(resume)
     evaluation = evaluation_of(plan)  # nobody trains for hours to learn that a cut-off is wrong
     refuse_unasked(plan)
-    split = _component(plan.split, "split", {})(data)
+    split: Split = _component(plan.split, "split", {})(data)
     found = checked(split, data)
+    split = split.without_test if blind else split
     if evaluation.alike_by is not None:
         _ = Facts(split.train, evaluation.alike_by).traits  # refuses an unknown feature before training
     refuse_sampled(plan, split)
@@ -115,18 +117,23 @@ def _made(plan: Plan, data: Interactions, resume: str | Path | None) -> None:
         _fitted(plan, data, split, place)
 
 
-def validated(plan: Plan, data: Interactions, place: Path, *, watchers: Sequence[pl.Callback] = ()) -> tuple[dict[str, Any], Course]:
-    """The validation metrics of a plan and how training went; the test rows are asked nothing. ``place`` takes what training writes.
+def validated(
+    plan: Plan, data: Interactions, place: Path, *, stages: Path | None = None, watchers: Sequence[pl.Callback] = ()
+) -> tuple[dict[str, Any], Course]:
+    """The validation metrics of a plan and how training went; the test rows are asked nothing. ``place`` takes what training writes, and
+    ``stages`` (``place``, unless said) the first stages that trials share.
 
     Raises: ValueError as ``run_of``, and where nothing validates.
     """
     if refuse_processes(plan):
         raise ValueError("a search trains each trial in one process; leave trainer.devices out, and say workers=2 for two at a time")
+    if plan.before is not None and not finished(located(plan.before, data)[1]):
+        plan = replace(plan, before=replace(plan.before, out=str(stages or place)))
     first = plan.before
     plan, _ = located(plan, data)
     split = _validating(plan, data)
     _ = checked(split, data)
-    _begun(plan, data, split, first)
+    _begun(plan, data, split, first, searching=True)
     with TURN, torch.random.fork_rng(), settings_kept():
         model, course = _trained(plan, split._replace(test=split.valid), place, watchers=watchers)
     return {**named("valid", report_of(plan, model, split.valid)), **course.facts}, course
@@ -146,23 +153,25 @@ def _validating(plan: Plan, data: Interactions) -> Split:
     return split
 
 
-def _begun(plan: Plan, data: Interactions, split: Split, first: Plan | None) -> None:
+def _begun(plan: Plan, data: Interactions, split: Split, first: Plan | None, *, searching: bool = False) -> None:
     """The run that a plan starts from is there and fits, trained now where it has to be. Raises: ValueError where it is not or does not."""
     if first is not None:
         with TURN, torch.random.fork_rng():
             _parts(plan, split.train)  # refuses before the base is trained what would be refused after it
-        _trained_before(first.on(plan.data.name, frame=plan.data.frame), data)
+        _trained_before(first.on(plan.data.name, frame=plan.data.frame), data, searching)
     if plan.start != "none":
         refuse_start(plan, data)
 
 
-def _trained_before(plan: Plan, data: Interactions) -> None:
-    """Trains the run that has to be there before another one starts, unless it is there already, in part or whole.
+def _trained_before(plan: Plan, data: Interactions, searching: bool) -> None:
+    """Trains the run that has to be there before another one starts, unless it is there already, in part or whole. A search shares it.
 
-    Raises: ValueError where its training was interrupted.
+    Raises: ValueError where its training was interrupted; of a search, which goes on with it when called again, KeyboardInterrupt.
     """
     path = located(plan, data)[1]
-    if not finished(path) and (processes.restarted() or not (path / STATE).is_file()):
+    if searching:
+        shared(path, lambda resume: run_of(plan, data, resume=resume, blind=True))
+    elif not finished(path) and (processes.restarted() or not (path / STATE).is_file()):
         run_of(plan, data)
     if not finished(path):
         raise ValueError(f"the first stage was interrupted; continue it with {shlex.quote(f'resume={path}')}, and say this again")
@@ -226,15 +235,7 @@ def _refitted(plan: Plan, split: Split, epochs: int, place: Path) -> tuple[Any, 
         (place / "refit").mkdir(exist_ok=True)
     chosen_length = replace(plan, trainer=plan.trainer | {"max_epochs": max(1, epochs)})
     nothing = Heldout(rows, rows.where(np.zeros(len(rows), dtype=bool)))
-    return _trained(chosen_length, Split(rows, nothing, nothing), place / "refit", horizon=_horizon(plan.trainer))
-
-
-def _horizon(trainer: dict[str, Any]) -> int:
-    """How many epochs the options allow; -1 without a limit. Where they say nothing at all, Lightning's 1000."""
-    epochs = trainer.get("max_epochs")
-    if epochs is None:
-        return 1000 if trainer.get("max_steps", -1) < 0 and trainer.get("max_time") is None else -1
-    return int(epochs)
+    return _trained(chosen_length, Split(rows, nothing, nothing), place / "refit", horizon=epochs_allowed(plan.trainer))
 
 
 def _trained(

@@ -147,7 +147,7 @@ def _tune(asked: Asked, wanted: dict[str, str], pairs: dict[str, str], arguments
     place = study.folder(Path(asked.studies).expanduser(), data.slug, pairs["model"], asked.study)
     place.mkdir(parents=True, exist_ok=True)
     url = asked.storage or f"sqlite:///{place.resolve() / 'study.db'}"
-    problem = Problem(fixed, space, data)
+    problem = Problem(fixed, space, data, place / study.STAGES)
     found = study.opened(url, problem, search, worker=worker)
     try:
         if workers > 1:

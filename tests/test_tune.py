@@ -16,7 +16,10 @@ import pandas as pd
 import pytest
 
 import recpref
+from recpref.leaderboard.record import found
+from recpref.training.callbacks import SaveState
 from recpref.tune import tune
+from recpref.tuning.study import STAGES
 
 ROOT = Path(recpref.__file__).parents[1]
 TINY = (
@@ -117,6 +120,45 @@ def test_a_killed_search_keeps_what_was_finished(csv, tmp_path, monkeypatch):
     (folder,) = (tmp_path / "studies").glob("*/sasrec/default")
     assert states(folder).count("complete") == before + 1
     assert "running" not in states(folder)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_search_that_is_stopped_in_a_first_stage_goes_on_from_there(csv, tmp_path, capfd, number):
+    """No trial fails by it: its values wait, and the same command trains what was left of both stages."""
+    arguments = [
+        *TINY,
+        csv,
+        "start=self",
+        "space.optimizer.lr=[0.005]",
+        "stopping.save_seconds=0",
+        "n_trials=1",
+        f"studies={tmp_path}/studies",
+    ]
+    arguments.append(f"out={tmp_path}/runs")
+
+    def on_train_epoch_end(callback, trainer, module) -> None:
+        callback.save(trainer)
+        signal.raise_signal(number)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+        patch.setattr(SaveState, "on_train_epoch_end", on_train_epoch_end)
+        tune(arguments)
+    assert ended.value.code == 130
+    (folder,) = (tmp_path / "studies").glob("*/sasrec/default")
+    said = capfd.readouterr().err
+    assert f"interrupted; what was finished is in {folder}, and the same command goes on from there" in said
+    assert "failed" not in said
+    assert states(folder) == ["fail", "waiting"]
+    epochs: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SaveState, "on_train_epoch_end", lambda callback, trainer, module: epochs.append(trainer.current_epoch))
+        tune(arguments)
+    assert epochs == [1, 0, 1]
+    assert states(folder) == ["fail", "complete"]
+    assert not (tmp_path / "runs").exists()
+    with pytest.raises(FileNotFoundError, match="no run is at or under"):
+        found(tmp_path)  # the first stage is kept in the study's folder, where no report sees it
+    assert list(folder.glob(f"{STAGES}/*/sasrec/*/metrics.json"))
 
 
 def test_where_no_trial_can_be_trained_the_end_says_why(csv, tmp_path, capfd):

@@ -37,6 +37,12 @@ class Split(NamedTuple):
     test: Heldout
     ordered: bool = True
 
+    @property
+    def without_test(self) -> Split:
+        """The same, with nothing to predict at test."""
+        rows = self.test.targets
+        return self._replace(test=self.test._replace(targets=rows.where(np.zeros(len(rows), dtype=bool))))
+
 
 def divided(
     data: Interactions, valid: Bool[np.ndarray, " n"], test: Bool[np.ndarray, " n"], *, ordered: bool = True, valid_known: bool = True

@@ -226,6 +226,7 @@ def _train(plan: Plan, path: Path, threads: int) -> None:
 
     from recpref.experiment import located, run_of
     from recpref.runs.source import opened
+    from recpref.runs.stages import brought_to_end
 
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(threads)
@@ -237,6 +238,6 @@ def _train(plan: Plan, path: Path, threads: int) -> None:
     data = opened(plan.data)
     if plan.before is not None:  # goes on with it, if it was stopped; run_of trains it, if it is not there at all
         first, start = located(plan.before.on(plan.data.name), data)
-        if state_at(start)[0] != "finished" and state_of(start) is not None:
-            run_of(first, data, resume=start)
+        if state_of(start) is not None:
+            brought_to_end(start, lambda resume: run_of(first, data, resume=resume), patience=PATIENCE)
     run_of(plan, data, resume=path if state_of(path) is not None else None)

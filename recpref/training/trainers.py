@@ -40,6 +40,14 @@ def refuse_nothing(options: dict[str, Any]) -> None:
             raise ValueError(f"trainer.{key}={options.get(key)} would train nothing; say more than that, or {unlimited}")
 
 
+def epochs_allowed(options: dict[str, Any]) -> int:
+    """How many epochs the options allow; -1 without a limit. Where they say nothing at all, Lightning's 1000."""
+    epochs = options.get("max_epochs")
+    if epochs is None:
+        return 1000 if options.get("max_steps", -1) < 0 and options.get("max_time") is None else -1
+    return int(epochs)
+
+
 def trainer_for(options: dict[str, Any], stopping: Stopping, loggers: list[Logger], place: Path, *, validated: bool) -> pl.Trainer:
     """Lightning's trainer with our callbacks. Raises: ValueError with what Lightning has against the options."""
     ours = {

@@ -20,6 +20,7 @@ HEARTBEAT = 10  # seconds; a trial that has been silent for ``SILENT`` of them b
 SILENT = 4
 ROUNDING = 2  # seconds; a data base may count in whole ones
 NAME = "recpref"
+STAGES = ".first_stages"  # the folder of a study in which they are kept: hidden, so that no report takes them for runs
 
 
 class Search(NamedTuple):

@@ -51,11 +51,13 @@ def judged_by(plan: Plan) -> str:
 
 
 class Problem(NamedTuple):
-    """What all trials of a study share. ``fixed`` are overrides; the budget is part of them."""
+    """What all trials of a study share. ``fixed`` are overrides; the budget is part of them. ``stages`` is where the first stages of trials
+    with ``start=base`` or ``start=self`` are kept; without it, each trial trains its own."""
 
     fixed: Sequence[str]
     space: dict[str, Dimension]
     data: Interactions
+    stages: Path | None = None
 
     def __call__(self, trial: Any) -> float:
         """The best validation NDCG of a new configuration, as ``judged_by`` says.
@@ -68,7 +70,7 @@ class Problem(NamedTuple):
         metric = judged_by(plan)
         start = time.perf_counter()
         with tempfile.TemporaryDirectory(prefix="recpref-trial-") as place:
-            metrics, course = validated(plan, self.data, Path(place), watchers=[Pruning(trial, metric)])
+            metrics, course = validated(plan, self.data, Path(place), stages=self.stages, watchers=[Pruning(trial, metric)])
         if course.interrupted:
             raise KeyboardInterrupt
         trial.set_user_attr("seconds", time.perf_counter() - start)

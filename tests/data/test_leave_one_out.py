@@ -41,6 +41,13 @@ def test_by_hand() -> None:
     assert (split.valid.users.tolist(), split.test.users.tolist()) == ([1], [1])
 
 
+def test_without_its_test_a_split_has_the_rest() -> None:
+    split = LeaveOneOut()(of([(1, 40, 9), (1, 10, 1), (2, 10, 1), (1, 30, 5), (2, 20, 2), (1, 20, 3)]))
+    blind = split.without_test
+    assert (len(split.test.targets), len(blind.test.targets)) == (1, 0)
+    assert (numbers(blind.train), numbers(blind.valid.targets)) == (numbers(split.train), numbers(split.valid.targets))
+
+
 def test_of_tied_rows_the_later_in_the_file_is_the_later() -> None:
     """Four rows at one time: the last row is the test, the one before it the validation."""
     split = LeaveOneOut()(of([(1, item, 7) for item in (4, 3, 2, 1)]))

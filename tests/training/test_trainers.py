@@ -15,7 +15,16 @@ from torch import nn
 from recpref.composition.compose import compose
 from recpref.training import trainers
 from recpref.training.stopping import Stopping
-from recpref.training.trainers import WORKSPACE, processes_of, quiet, refuse_nothing, settings_kept, trainer_for, with_strategy
+from recpref.training.trainers import (
+    WORKSPACE,
+    epochs_allowed,
+    processes_of,
+    quiet,
+    refuse_nothing,
+    settings_kept,
+    trainer_for,
+    with_strategy,
+)
 
 CPU = {"accelerator": "cpu"}
 
@@ -101,6 +110,14 @@ def test_settings_of_the_process_are_kept(before: bool, monkeypatch: pytest.Monk
         raise RuntimeError("broken")
     assert not torch.are_deterministic_algorithms_enabled()
     assert (torch.backends.cudnn.benchmark, os.environ.get(WORKSPACE)) == (before, ":16:8" if before else None)
+
+
+@pytest.mark.parametrize(
+    ("options", "epochs"),
+    [({}, 1000), ({"max_epochs": 7}, 7), ({"max_epochs": -1}, -1), ({"max_steps": 9}, -1), ({"max_time": "00:00:01:00"}, -1)],
+)
+def test_how_many_epochs_are_allowed(options: dict[str, Any], epochs: int) -> None:
+    assert epochs_allowed(options) == epochs
 
 
 def test_what_lightning_refuses_is_told(tmp_path: Path) -> None:
