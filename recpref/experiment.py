@@ -104,11 +104,11 @@ def _made(plan: Plan, data: Interactions, resume: str | Path | None, blind: bool
     refuse_unasked(plan)
     split: Split = _component(plan.split, "split", {})(data)
     found = checked(split, data)
-    split = split.without_test if blind else split
     if evaluation.alike_by is not None:
         _ = Facts(split.train, evaluation.alike_by).traits  # refuses an unknown feature before training
     refuse_sampled(plan, split)
     refuse_refit(plan, split)
+    split = split.without_test if blind else split
     if resume is None:
         _begun(plan, data, split, first)
     with torch.random.fork_rng(), settings_kept(), workplace(path, resume=resume is not None) as place:

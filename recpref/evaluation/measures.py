@@ -43,7 +43,7 @@ def _aspects(plan: Plan, report: Report, split: Split) -> dict[str, Any]:
 def _sampled(plan: Plan, model: Any, split: Split) -> dict[str, Any]:
     """Metrics on sampled candidates, where they were asked for: under keys that say so."""
     evaluation = evaluation_of(plan)
-    if evaluation.sampled == "none":
+    if evaluation.sampled == "none" or not len(split.test.targets):
         return {}
     topk, counts = TopK(model, seed=plan.seed), split.train.item_counts
     by, n_negatives = evaluation.sampled, evaluation.n_negatives

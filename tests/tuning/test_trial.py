@@ -149,7 +149,7 @@ def test_a_first_stage_that_another_process_makes_is_waited_for(study, tmp_path)
 ADA = (
     "model=ada_retrieval", "model.n_rounds=2", "model.per_round=2", "base.d_model=8", "base.n_layers=1", "base.n_heads=1",
     "base.max_len=8", "sampler.n_negatives=3", "stopping.k=10", "trainer.max_epochs=2", "stopping.every=1", "loader.batch_size=16",
-    "optimizer.lr=0.005",
+    "optimizer.lr=0.005", "evaluation.sampled=uniform", "evaluation.n_negatives=2",
 )  # fmt: skip
 DECAYS = {"model.loss_decay": Among(("0.3", "0.7"))}
 
