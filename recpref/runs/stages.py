@@ -59,9 +59,8 @@ def _lock(file: IO[str], path: Path) -> None:
         return
     import fcntl
 
-    with suppress(
-        OSError
-    ):  # a shared file system without locks: the owner of the place is seen there, but not who comes at the same moment
+    # A shared file system may have no locks: the owner of the place is seen there, but not who comes at the same moment.
+    with suppress(OSError):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
