@@ -140,7 +140,7 @@ def validated(
 
 
 def opened_to_validate(plan: Plan) -> Interactions:
-    """The data of a plan. Raises: ValueError where none is named, or its split leaves nothing to validate on."""
+    """The data of a plan. Raises: ValueError where none is named, its split leaves nothing to validate on, or its runs would be refused."""
     data = opened(plan.data)
     _validating(plan, data)
     return data
@@ -150,6 +150,8 @@ def _validating(plan: Plan, data: Interactions) -> Split:
     split: Split = _component(plan.split, "split", {})(data)
     if not len(split.valid.targets):
         raise ValueError(f"split={plan.split.name} leaves nothing to validate on, and there is nothing else to choose by")
+    refuse_sampled(plan, split)  # a search asks for neither, but the run that it recommends does
+    refuse_refit(plan, split)
     return split
 
 

@@ -66,7 +66,7 @@ def stem(path: Path) -> str:
 
 
 def _own(files: list[Path]) -> Form | None:
-    parts = [file for file in files if OWN.fullmatch(stem(file)) and suffix_of(file) in (*TEXT, *JSON, ".parquet")]
+    parts = [file for file in files if OWN.fullmatch(stem(file)) and suffix_of(file) in (*TEXT, *JSON, ".parquet", ".arrow")]
     return Form([(None, parts)], strict=False) if parts else None
 
 

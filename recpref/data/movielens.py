@@ -65,16 +65,20 @@ def layout_of(path: Path) -> Layout | None:
 
 
 def read_movielens(path: Path, layout: Layout, column: str, encoding: str) -> pa.Table:
-    """The features, with the ids as texts in ``column``. Where no other ``encoding`` than utf-8 is said, it is GroupLens's.
+    """The features, with the ids as texts in ``column``. Where no other ``encoding`` than utf-8 is said, it is GroupLens's. A tab in a
+    text becomes a blank.
 
-    Raises: ValueError for another encoding, or rows of other lengths.
+    Raises: ValueError for another encoding, rows of other lengths, or an id that is described twice.
     """
     content = path.read_bytes()
-    encoding = _grouplens(content) if encoding == "utf-8" else encoding
-    source = io.BytesIO(content.replace(layout.separator.encode(), b"\t"))
+    encoding = _grouplens(content) if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
+    source = io.BytesIO(content.replace(b"\t", b" ").replace(layout.separator.encode(), b"\t"))
     kinds = {name: pa.string() for name in layout.columns if name in TEXTS}
     asked = Asked(column, column, encoding=encoding)
-    return parsed(source, path, "\t", asked, [column, *layout.columns], header=False, kinds=kinds)
+    try:
+        return parsed(source, path, "\t", asked, [column, *layout.columns], header=False, kinds=kinds)
+    except ValueError as error:
+        raise ValueError(f"{error}; mend it, or rename {path.name} to open the data without its features") from error
 
 
 def _grouplens(content: bytes) -> str:

@@ -68,6 +68,8 @@ def described(vocabulary: Vocabulary, file: Path | None, column: str, encoding: 
     if file is None:
         return vocabulary
     layout, asked = layout_of(file), Asked(column, column, encoding=encoding)
+    if layout is not None and column in layout.columns:
+        return vocabulary  # items by their titles: the file describes numbers
     frame = (read_part(file, asked) if layout is None else read_movielens(file, layout, column, encoding)).to_pandas()
     if column not in frame:
         raise ValueError(f"{file} has no column {column!r}; it has {', '.join(map(repr, frame.columns))}")

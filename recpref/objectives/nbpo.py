@@ -41,7 +41,7 @@ class NBPO(nn.Module):
     """
 
     warm: Tensor
-    read_by = ("by", "prior", "d_flip")  # options without which the head's numbers have no meaning
+    read_by = ("by", "prior")  # options without which the head's numbers have no meaning; its shapes say the rest
 
     def __init__(
         self,
@@ -78,8 +78,9 @@ class NBPO(nn.Module):
         self.load_state_dict({**state, **described})
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *more: Any) -> None:
-        """What was saved before there was ``warm`` has learned if a part of it has left zero."""
-        moved = any(bool(value.any()) for name, value in state_dict.items() if name.startswith(f"{prefix}flips.by_"))
+        """What was saved before there was ``warm`` has learned if a part of it has left zero, which ``state`` alone does not begin at."""
+        parts = [value for name, value in state_dict.items() if name.startswith(f"{prefix}flips.by_")]
+        moved = any(bool(value.any()) for value in parts) if parts else f"{prefix}flips.project.weight" in state_dict
         state_dict.setdefault(f"{prefix}warm", torch.tensor(moved))
         super()._load_from_state_dict(state_dict, prefix, *more)
 

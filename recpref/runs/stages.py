@@ -17,12 +17,16 @@ from recpref.workplace import owner_of, place_of, state_of
 
 def brought_to_end(path: Path, train: Callable[[Path | None], object], *, patience: float = math.inf) -> bool:
     """Makes the run ``path``, unless it is finished: ``train`` is told what to resume where a state of it had been saved. For so many
-    seconds it waits while another process that lives is making it.
+    seconds it waits while another process that lives is making it, and says so.
 
     Returns: whether it is finished now; False where its training was stopped by a signal.
     """
     until = time.monotonic() + patience
-    while owner_of(place_of(path)) is not None and time.monotonic() < until:
+    told = False
+    while (owner := owner_of(place_of(path))) is not None and time.monotonic() < until:
+        if not told:
+            print(f"waiting for the first stage, which process {owner} is making: {path}", file=sys.stderr)
+        told = True
         time.sleep(0.1)
     if finished(path):
         return True

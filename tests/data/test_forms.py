@@ -134,6 +134,12 @@ def test_what_is_ambiguous_or_missing(tmp_path: Path) -> None:
         open_data(str(put(tmp_path / "d", train__csv="user,item,split\n1,2,x\n", test__csv="user,item,split\n1,2,x\n")))
 
 
+def test_interactions_in_arrows_file_format(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"user_id": [1, 1, 2], "item_id": ["a", "b", "a"]})
+    frame.to_feather(put(tmp_path / "d") / "interactions.arrow")
+    assert len(open_data(str(tmp_path / "d"))) == 3
+
+
 def test_partitions_of_spark(tmp_path: Path) -> None:
     """The files of folders ``column=value``, in their order; what is partitioned by something that is needed is refused."""
     for number in (0, 2, 10):

@@ -108,3 +108,26 @@ def test_a_table_with_a_header_is_preferred_and_names_of_columns_do_not_matter(t
     assert data.users.features is not None
     assert data.items.features["title"].tolist() == ["Seven"]
     assert data.users.features["zip"].tolist() == ["02139"]
+
+
+def test_items_by_their_titles_have_no_features_of_numbers(tmp_path: Path) -> None:
+    """The column of ids is called like one of the file's own."""
+    path = folder(tmp_path, {"ratings.csv": f"userId,title,rating,timestamp\n1,Seven,4,{TIME}\n", "movies.dat": "1::Seven::Drama\n"})
+    data = open_data(path, item="title")
+    assert data.items.ids.tolist() == ["Seven"]
+    assert data.items.features is None
+
+
+def test_a_tab_in_a_title_is_a_blank_and_what_cannot_be_read_can_be_left_out(tmp_path: Path) -> None:
+    tab = open_data(folder(tmp_path / "tab", {**ML_1M, "movies.dat": "7::A\tB::Drama\n"})).items.features
+    assert tab is not None
+    assert tab["title"][0] == "A B"
+    path = folder(tmp_path / "broken", {**ML_1M, "movies.dat": "7::A::Drama\n30::A::B::Drama\n"})
+    with pytest.raises(ValueError, match=r"movies\.dat .*; mend it, or rename movies\.dat to open the data without its features"):
+        open_data(path)
+
+
+def test_any_spelling_of_utf_8_is_that_of_none(tmp_path: Path) -> None:
+    features = open_data(folder(tmp_path, ML_1M), encoding="UTF-8").items.features
+    assert features is not None
+    assert features["title"][0] == "Misérables, Les (1995)"

@@ -127,6 +127,9 @@ def test_a_head_that_was_kept_within_its_warm_up_warms_up_anew():
         again = objective(warmup_epochs=2)
         again.begin({**old, "flips.by_level": torch.full((1,), level)})
         assert bool(again.warm) is warm
+    alone = objective(warmup_epochs=2, by=("state",))  # which starts away from zero, so that nothing is seen of it
+    alone.begin({name: value for name, value in alone.state_dict().items() if name != "warm"})
+    assert alone.warm
 
 
 def test_a_head_that_goes_on_knows_its_own_rows():

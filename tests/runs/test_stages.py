@@ -93,7 +93,10 @@ def soon(what: object) -> threading.Timer:
     return timer
 
 
-def test_what_another_process_makes_is_waited_for(made: Run, other: subprocess.Popen[bytes], tmp_path: Path) -> None:
+def test_what_another_process_makes_is_waited_for(
+    made: Run, other: subprocess.Popen[bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which is said once, with the number of the process."""
     path = tmp_path / made.path.name
     taken_by(other, path)
 
@@ -105,6 +108,7 @@ def test_what_another_process_makes_is_waited_for(made: Run, other: subprocess.P
     assert brought_to_end(path, train)
     timer.join()
     assert train.resumed == []
+    assert capsys.readouterr().err == f"waiting for the first stage, which process {other.pid} is making: {path}\n"
 
 
 def test_who_is_killed_leaves_it_to_who_waits(made: Run, other: subprocess.Popen[bytes], tmp_path: Path) -> None:

@@ -152,6 +152,7 @@ def test_flips_that_go_on_have_no_new_warm_up(flipped: Run, data: Interactions, 
     [
         ("objective.by=[level]", r"objective\.by is \['level', 'popularity', 'item', 'state'\] there and \['level'\] here"),
         ("objective.prior=0.3", r"objective\.prior is 0\.1 there and 0\.3 here"),
+        ("objective.d_flip=4", r"flips\..*"),
     ],
 )
 def test_flips_of_another_meaning_begin_anew(override: str, why: str, flipped: Run, data: Interactions, tmp_path: Path) -> None:

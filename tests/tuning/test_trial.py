@@ -16,7 +16,7 @@ import pytest
 import recpref
 from recpref import experiment
 from recpref.composition.compose import compose
-from recpref.experiment import located
+from recpref.experiment import located, opened_to_validate
 from recpref.leaderboard.record import found
 from recpref.runs.saving import save
 from recpref.training.callbacks import SaveState
@@ -92,6 +92,23 @@ def test_a_model_that_counts_is_judged_by_the_nearest_cut_off_that_is_measured(s
 def test_without_validation_there_is_nothing_to_choose_by(study):
     with pytest.raises(ValueError, match="leaves nothing to validate on"):
         study.optimize(Problem((*FIXED, "split=random", "split.valid_share=0"), SPACE, DATA), n_trials=1)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (("split=hidden", "refit=true"), "refit=true trains on the validation rows, and split=hidden keeps them out"),
+        (("evaluation.sampled=uniform", "evaluation.n_negatives=500"), "only [0-9]+ items can be drawn"),
+    ],
+)
+def test_what_the_best_run_would_be_refused_for_is_refused_before_the_first_trial(study, tmp_path, overrides, says):
+    """A search asks for neither; the experiment that it recommends does."""
+    csv = tmp_path / "rows.csv"
+    pd.DataFrame(ROWS, columns=["user_id", "item_id", "order"]).to_csv(csv, index=False)
+    with pytest.raises(ValueError, match=says):
+        opened_to_validate(compose([*FIXED, f"data={csv}", *overrides]))
+    with pytest.raises(ValueError, match=says):
+        study.optimize(Problem((*FIXED, *overrides), SPACE, DATA), n_trials=1)
 
 
 # ------------------------------------------------------------------------------------------------- two stages
