@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,12 @@ install_import_hook("recpref", "typecheck.check")  # for good: most modules are 
 
 def pytest_addoption(parser):
     parser.addoption("--golden-write", action="store_true", help="write new golden numbers (see tests/golden)")
+
+
+def pytest_configure() -> None:
+    """Ctrl-C means what it does in a terminal, for what the tests start, too: whoever begins them in the background has it ignored."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):

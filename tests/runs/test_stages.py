@@ -159,15 +159,6 @@ def test_those_who_come_at_once_make_it_once(made: Run, tmp_path: Path, capsys: 
     assert capsys.readouterr().err.count(f"waiting for the first stage, which another worker is making: {path}\n") == 3
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Ctrl-C means what it does in a terminal, though whoever began the tests in the background has it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("locked", [False, True])
 def test_ctrl_c_ends_the_waiting(made: Run, other: subprocess.Popen[bytes], tmp_path: Path, locked: bool) -> None:
     """For the place of another process, and for one's turn."""
