@@ -16,6 +16,7 @@ from recpref.leaderboard import differences
 from recpref.leaderboard.claims import Claimed
 from recpref.leaderboard.record import SPREAD, Record, recorded
 from recpref.plan import Plan, Sizes
+from recpref.runs.saving import SECONDS, seconds_in_all
 from recpref.significance import Comparison, interval
 
 PLANNED = {  # empty columns, until the modules that report these are here: "A table has its columns" in docs/decisions.md
@@ -26,7 +27,6 @@ PLANNED = {  # empty columns, until the modules that report these are here: "A t
     "llm_cost_usd": "llm/cost_usd",
 }
 
-SECONDS = ("train/seconds", "train/seconds_before")  # the run's own, and those of the runs that it was started from
 COURSE = (*SECONDS, *(f"train/{name}" for name in ("parameters", "epochs", "best_epoch", "interrupted", "underfit")))  # see Cost
 
 
@@ -284,7 +284,7 @@ def _cost(records: list[Record]) -> Cost:
         return "; ".join(sorted({str(value) for value in values(name, of="environment")}))
 
     return Cost(
-        train_seconds=mean([sum(record.metrics.get(key, 0.0) for key in SECONDS) for record in records]) or 0.0,
+        train_seconds=mean([seconds_in_all(record.metrics) for record in records]) or 0.0,
         seconds_per_1000=mean(values("seconds_per_1000", of="environment")),
         peak_memory_mib=float(max(values("peak_memory_mib", of="environment"), default=0.0)),
         parameters=int(max(values("train/parameters"), default=0)),

@@ -26,6 +26,7 @@ FILES = (
     "item_counts.parquet",
     "environment.json",
 )
+SECONDS = ("train/seconds", "train/seconds_before")  # of a run itself, and of those that it was started from
 OBJECTIVE = "objective.safetensors"
 
 
@@ -64,3 +65,8 @@ def save_objective(place: Path, objective: Any) -> None:
 
 def _save_state(module: nn.Module, file: Path) -> None:
     save_file({name: value.cpu().contiguous().clone() for name, value in module.state_dict().items()}, file)
+
+
+def seconds_in_all(metrics: dict[str, Any]) -> float:
+    """Seconds of a run's training, those of the runs that it was started from among them."""
+    return float(sum(metrics.get(key, 0.0) for key in SECONDS))

@@ -22,11 +22,9 @@ def brought_to_end(path: Path, train: Callable[[Path | None], object], *, patien
     Returns: whether it is finished now; False where its training was stopped by a signal.
     """
     until = time.monotonic() + patience
-    told = False
-    while (owner := owner_of(place_of(path))) is not None and time.monotonic() < until:
-        if not told:
-            print(f"waiting for the first stage, which process {owner} is making: {path}", file=sys.stderr)
-        told = True
+    if (owner := owner_of(place_of(path))) is not None:
+        print(f"waiting for the first stage, which process {owner} is making: {path}", file=sys.stderr)
+    while owner_of(place_of(path)) is not None and time.monotonic() < until:
         time.sleep(0.1)
     if finished(path):
         return True

@@ -19,7 +19,7 @@ from recpref import processes
 from recpref.data.interactions import Interactions
 from recpref.data.vocabulary import Vocabulary
 from recpref.plan import Part, Plan
-from recpref.runs.saving import OBJECTIVE, complete
+from recpref.runs.saving import OBJECTIVE, complete, seconds_in_all
 from recpref.runs.source import identity
 from recpref.workplace import interrupted
 
@@ -77,8 +77,7 @@ def begin(model: Any, plan: Plan, objective: Any = None) -> float:
     part.load_state_dict(weights)
     if isinstance(objective, nn.Module) and any(True for _ in objective.parameters()):
         _begin_objective(objective, path, plan.objective, there.objective)
-    metrics = json.loads((path / "metrics.json").read_text())
-    return float(sum(metrics.get(key, 0.0) for key in ("train/seconds", "train/seconds_before")))
+    return seconds_in_all(json.loads((path / "metrics.json").read_text()))
 
 
 def _begin_objective(objective: nn.Module, path: Path, ours: Part, theirs: Part) -> None:
