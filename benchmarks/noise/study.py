@@ -1,8 +1,9 @@
 """python benchmarks/noise/study.py [seeds=5] [out=build/noise]: do learned flips earn their keep where the truth is known?
 
 Planted likes (``planted.py``), of which a known share is hidden at random, by popularity or by user (``split=hidden``). One SASRec, the
-same four negatives for everybody, and as objectives: BCE, gBCE, BPO (no flips), constant flips, and learned ones. Every row is
-written when it is done and skipped when it is there; interrupt and call again at will. Writes ``rows.csv``, ``table.md``, ``noise.png``.
+same four negatives for everybody, and as objectives: BCE, gBCE, BPO (no flips), constant flips, learned ones, and flips that are told
+by a user's activity and not learned. Every row is written when it is done and skipped when it is there; interrupt and call again at will.
+Writes ``rows.csv``, ``table.md``, ``noise.png``.
 """
 
 from __future__ import annotations
@@ -44,6 +45,13 @@ VARIANTS = {
         "objective.by=[level,popularity,activity,item,user]",
         "objective.prior=0.1",
     ),
+    "learned, exposure": (
+        *NBPO,
+        "objective.likelihood=nbpo_w",
+        "objective.by=[level,popularity,exposure,activity,item,user]",
+        "objective.prior=0.5",
+    ),
+    "exposure, not learned": (*NBPO, "objective.likelihood=nbpo_w", "objective.by=[exposure]", "objective.prior=0.5"),
 }
 
 

@@ -8,7 +8,10 @@ The flip logit is ``logit(prior)`` plus a sum of parts, each of which starts at 
 * ``state``: ``(W h) . q_i``, where h is the encoder's state of the user, which gets no gradient from here;
 * ``sampling``: ``log(n_u / (V - n_u))``, fixed: where a user's n_u positives weigh as much as all V - n_u other items, the odds of a flip
   among what is compared are the true odds times this, and with it ``prior`` and the rest speak of the true ones. (With
-  ``e^R' = e^R gamma / gamma'`` both sides of the likelihood keep their form, and the posterior its value.)
+  ``e^R' = e^R gamma / gamma'`` both sides of the likelihood keep their form, and the posterior its value.);
+* ``exposure``: minus the standardised logarithm of the user's training interactions, fixed. It says beforehand that users like about
+  equally much, so that who has fewer interactions is recorded less. ``activity`` has to learn it, and hardly does: low scores explain
+  few interactions as well.
 
 Source: NBPO (Yu and Qin, SIGIR 2020) has ``P_u . Q_i`` alone, which its own regularisation drives to a constant; the parts are ours.
 """
@@ -26,7 +29,7 @@ from recpref.data.interactions import Interactions
 from recpref.label_noise.likelihood import logit
 from recpref.suggest import unknown
 
-Source = Literal["level", "popularity", "activity", "item", "user", "state", "sampling"]
+Source = Literal["level", "popularity", "activity", "item", "user", "state", "sampling", "exposure"]
 WORTH_GATHERING = 16  # items of the catalogue for each candidate
 STD = 0.1  # of the initial state and item vectors: small, but a product of two zeros would never move
 
@@ -92,7 +95,9 @@ class Flips(nn.Module):
     def rest(self, user: Int[Tensor, " M"]) -> Float[Tensor, "M 1"]:
         """The flip logit before anything is learned."""
         still = torch.full((len(user), 1), self.prior, device=user.device)
-        return still + self.sampling[user][:, None] if "sampling" in self.by else still
+        if "sampling" in self.by:
+            still = still + self.sampling[user][:, None]
+        return still - self.activity[user][:, None] if "exposure" in self.by else still
 
     def _by_state(self, p_MD: Float[Tensor, "M D"], items: Int[Tensor, "#M C"]) -> Float[Tensor, "M C"]:
         """Inner products with the items' vectors: gathered, unless the catalogue is so small that all of it is cheaper."""

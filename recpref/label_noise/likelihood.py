@@ -11,7 +11,9 @@ in the authors' code, of which there are three kinds:
 * ``nbpo_s``: the surrogate, a sum of probabilities in place of their product;
 * ``nbpo``: the surrogate, with the gradient of every ``sigmoid`` replaced by that of its logarithm. No scalar has this
   gradient; the parts that it holds constant are detached here;
-* ``nbpo_e`` (ours): scores as in ``nbpo``, flips by the exact likelihood as in ``nbpo_o``, whose posterior finds flips better.
+* ``nbpo_e`` (ours): scores as in ``nbpo``, flips by the exact likelihood as in ``nbpo_o``, whose posterior finds flips better;
+* ``nbpo_w`` (ours): flips as in ``nbpo_e``, and each term of a score weighs ``1 - gamma``, negatives too, as if a label were left out as
+  often as it may be flipped: scores are learned where the record is complete. With a constant gamma it is plain preference, scaled.
 
 A flip that carries no gradient is a constant: the terms of ``nbpo`` that only move flips are then left out.
 
@@ -27,7 +29,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-Likelihood = Literal["nbpo", "nbpo_s", "nbpo_o", "nbpo_e"]
+Likelihood = Literal["nbpo", "nbpo_s", "nbpo_o", "nbpo_e", "nbpo_w"]
 
 
 def observed(likelihood: Likelihood, score: Float[Tensor, "*M"], flip: Float[Tensor, "*M"]) -> Float[Tensor, "*M"]:
@@ -36,7 +38,7 @@ def observed(likelihood: Likelihood, score: Float[Tensor, "*M"], flip: Float[Ten
         return -F.logsigmoid(score) - F.logsigmoid(-flip)
     if likelihood == "nbpo_s":
         return -torch.sigmoid(-flip) * torch.sigmoid(score)
-    if likelihood == "nbpo_e":
+    if likelihood in ("nbpo_e", "nbpo_w"):
         return -torch.sigmoid(-flip).detach() * F.logsigmoid(score) - F.logsigmoid(-flip)
     known = -torch.sigmoid(-flip).detach() * F.logsigmoid(score)
     return known - torch.sigmoid(score).detach() * F.logsigmoid(-flip) if flip.requires_grad else known
@@ -48,6 +50,8 @@ def unobserved(likelihood: Likelihood, score: Float[Tensor, "*M"], flip: Float[T
         return -F.logsigmoid(-score) - F.softplus(F.logsigmoid(flip) + score)
     if likelihood == "nbpo_s":
         return -torch.sigmoid(-score) - torch.sigmoid(flip) * torch.sigmoid(score)
+    if likelihood == "nbpo_w":
+        return -torch.sigmoid(-flip).detach() * F.logsigmoid(-score) - F.softplus(F.logsigmoid(flip) + score.detach())
     known = -F.logsigmoid(-score) - torch.sigmoid(flip).detach() * F.logsigmoid(score)
     if likelihood == "nbpo_e":
         return known - F.softplus(F.logsigmoid(flip) + score.detach())

@@ -54,6 +54,16 @@ def test_what_sampling_does_to_the_odds():
     torch.testing.assert_close(found, torch.tensor([[2.0], [0.5]]).log())
 
 
+def test_who_has_less_is_taken_to_hide_more():
+    """Users with 3 and 1 rows, standardised 1 and -1; nobody in particular hides at the prior. It is there before anything is learned."""
+    head = flips("exposure", "sampling", prior=0.2)
+    user = torch.tensor([1, 2, 0])
+    found = head(torch.zeros(3, 4), user, torch.tensor([[1], [3], [2]])) - head.sampling[user][:, None]
+    torch.testing.assert_close(found, torch.tensor([[-1.0], [1.0], [0.0]]) + logit(0.2))
+    torch.testing.assert_close(head.rest(user), found + head.sampling[user][:, None])
+    assert not list(head.parameters())
+
+
 def test_sampled_odds_keep_the_likelihood():
     """liked p, flipped g; the unobserved are sampled at rate rho: P(observed | sampled) and the posterior, by Bayes and by the head."""
     p, g, rho = 0.3, 0.4, 0.2

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 import pytest
 import torch
 
-from recpref.label_noise.likelihood import auc, liked, logit, observed, unobserved
+from recpref.label_noise.likelihood import Likelihood, auc, liked, logit, observed, unobserved
 
 SCORE = torch.linspace(-4, 4, 9, dtype=torch.float64).repeat_interleave(7)
 FLIP = torch.linspace(-3, 3, 7, dtype=torch.float64).repeat(9)
@@ -30,10 +31,12 @@ def table(likelihood: str) -> tuple[torch.Tensor, ...]:
     z = t + g * s
     if likelihood == "nbpo_e":  # scores as in nbpo, flips as in nbpo_o
         return (1 - g) * t, -g, g * t - s, g * (1 - g) * s / z
+    if likelihood == "nbpo_w":  # flips as there, and scores as without flips, each at its weight
+        return (1 - g) * t, -g, -(1 - g) * s, g * (1 - g) * s / z
     return t, -g, (g - 1) * s * t / z, g * (1 - g) * s / z
 
 
-@pytest.mark.parametrize("likelihood", ["nbpo", "nbpo_s", "nbpo_o", "nbpo_e"])
+@pytest.mark.parametrize("likelihood", get_args(Likelihood))
 def test_gradients_are_those_of_the_paper(likelihood):
     found = *gradients(observed, likelihood), *gradients(unobserved, likelihood)
     for mine, theirs in zip(found, table(likelihood), strict=True):
@@ -54,7 +57,7 @@ def test_one_pair_by_hand():
     assert liked(score, flip).item() == pytest.approx(0.2)
 
 
-@pytest.mark.parametrize("likelihood", ["nbpo", "nbpo_o", "nbpo_e"])
+@pytest.mark.parametrize("likelihood", ["nbpo", "nbpo_o", "nbpo_e", "nbpo_w"])
 def test_without_flips_only_preferences_are_left(likelihood):
     """gamma -> 0 is Bayesian point-wise optimisation, in value and gradient."""
     for part, sign in ((observed, 1), (unobserved, -1)):
@@ -86,7 +89,7 @@ def test_the_exact_likelihood_is_expectation_maximisation():
 
 def test_extreme_logits_stay_finite():
     score, flip = torch.tensor([-200.0, 200.0, 200.0]), torch.tensor([-200.0, -200.0, 200.0])
-    for likelihood in ("nbpo", "nbpo_s", "nbpo_o", "nbpo_e"):
+    for likelihood in get_args(Likelihood):
         for part in (observed, unobserved):
             leaf = score.clone().requires_grad_()
             loss = part(likelihood, leaf, flip.clone().requires_grad_()).sum()

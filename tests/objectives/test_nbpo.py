@@ -43,7 +43,7 @@ def step(epoch: int = 0) -> Step:
     return Step(epoch, 0, torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("likelihood", ["nbpo", "nbpo_s", "nbpo_o", "nbpo_e"])
+@pytest.mark.parametrize("likelihood", ["nbpo", "nbpo_s", "nbpo_o", "nbpo_e", "nbpo_w"])
 def test_it_is_one_positive_and_the_mean_of_its_negatives(likelihood):
     sasrec, nbpo = model(), objective(likelihood=likelihood, prior=0.3, by=("level", "popularity", "state"))
     with torch.no_grad():
@@ -63,7 +63,7 @@ def test_it_is_one_positive_and_the_mean_of_its_negatives(likelihood):
     torch.testing.assert_close(total, expected)
 
 
-@pytest.mark.parametrize("likelihood", ["nbpo", "nbpo_o"])
+@pytest.mark.parametrize("likelihood", ["nbpo", "nbpo_o", "nbpo_w"])
 def test_never_flipped_is_bpo(likelihood):
     """In value and in every gradient."""
     one, other = model(), model()
@@ -73,6 +73,31 @@ def test_never_flipped_is_bpo(likelihood):
     torch.testing.assert_close(total, plain)
     for mine, theirs in zip(one.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(mine.grad, theirs.grad)
+
+
+def test_weighing_by_a_constant_moves_a_model_as_bpo_does():
+    """The control that has no effect: every gradient is 1 - gamma times BPO's."""
+    one, other = model(), model()
+    total, *_ = objective(likelihood="nbpo_w", by=(), prior=0.25)(one, BATCH, step())
+    plain, *_ = Score(sampler(), BPO())(other, BATCH, step())
+    total.backward(), plain.backward()
+    for mine, theirs in zip(one.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, 0.75 * theirs.grad)
+
+
+def test_a_user_who_hides_most_moves_a_model_least():
+    """The gradient is the sum of each user's own, weighted by 1 - gamma; the own one is what is left where the other hides everything."""
+
+    def gradient(first: float, second: float) -> torch.Tensor:
+        nbpo, sasrec = objective(likelihood="nbpo_w", by=("user",), prior=0.5), model()
+        with torch.no_grad():
+            nbpo.flips.by_user[1:3] = torch.tensor([first, second], dtype=torch.float64).clamp(1e-13, 1 - 1e-13).logit()
+        nbpo(sasrec, BATCH, step())[0].backward()
+        return torch.cat([p.grad.flatten() for p in sasrec.parameters()])
+
+    alone, other = gradient(0, 1), gradient(1, 0)
+    assert min(alone.norm(), other.norm()) > 0.1
+    torch.testing.assert_close(gradient(0.1, 0.9), 0.9 * alone + 0.1 * other)
 
 
 def test_an_accidental_positive_is_no_negative():
@@ -194,7 +219,7 @@ def test_the_head_learns_at_its_own_rate_without_decay():
         ({"prior": 0.0}, "nothing can be learned from there"),
         ({"prior": 1.0}, r"must lie in \[0, 1\)"),
         ({"pull": -1.0}, "objective.pull=-1.0 must not be negative"),
-        ({"by": ("exposure",)}, "known: activity, item, level, popularity, sampling, state, user"),
+        ({"by": ("recency",)}, "known: activity, exposure, item, level, popularity, sampling, state, user"),
     ],
 )
 def test_bad_options_are_refused(options, says):
