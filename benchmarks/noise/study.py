@@ -32,6 +32,7 @@ BASE = (
 )  # fmt: skip
 SLOW = ("stopping.patience=24",)  # BCE's and gBCE's positives weigh a fifth and less: they stay where they begin for long
 NBPO = ("objective=nbpo",)
+EXPOSURE = (*NBPO, "objective.likelihood=nbpo_w", "objective.prior=0.5")
 VARIANTS = {
     "BCE": ("loss=bce", *SLOW),
     "gBCE": ("loss=gbce", "loss.t=0.75", "optimizer.lr=3e-3", *SLOW),
@@ -45,13 +46,9 @@ VARIANTS = {
         "objective.by=[level,popularity,activity,item,user]",
         "objective.prior=0.1",
     ),
-    "learned, exposure": (
-        *NBPO,
-        "objective.likelihood=nbpo_w",
-        "objective.by=[level,popularity,exposure,activity,item,user]",
-        "objective.prior=0.5",
-    ),
-    "exposure, not learned": (*NBPO, "objective.likelihood=nbpo_w", "objective.by=[exposure]", "objective.prior=0.5"),
+    "learned, exposure": (*EXPOSURE, "objective.by=[level,exposure,activity,user]"),
+    "learned, all": (*EXPOSURE, "objective.by=[level,popularity,exposure,activity,item,user]"),
+    "exposure, not learned": (*EXPOSURE, "objective.by=[exposure]"),
 }
 
 
