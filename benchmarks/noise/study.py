@@ -9,6 +9,7 @@ Writes ``rows.csv``, ``table.md``, ``noise.png``.
 from __future__ import annotations
 
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -53,16 +54,19 @@ VARIANTS = {
 
 
 def one(seed: int, by: str, share: float, variant: str, out: Path) -> Found:
-    """Trains and measures."""
+    """Trains and measures. Exits where the training is interrupted: half of one is no row."""
     path = out / f"planted-{seed}.csv"
     data = open_data(str(path if path.is_file() else planted(seed, path)), user="user_id", item="item_id")
     split = Hidden(by=by, share=share, seed=seed)
     hiding = ("split=hidden", f"split.by={by}", f"split.share={share}", f"split.seed={seed}")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        run = recpref.fit(*BASE, *VARIANTS[variant], *hiding, f"seed={seed}", f"out={out}/runs", data=data)
-    parts = split(data)
-    return measured(run, parts, world(split, parts, data))
+    with tempfile.TemporaryDirectory() as folder:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            run = recpref.fit(*BASE, *VARIANTS[variant], *hiding, f"seed={seed}", f"out={folder}", data=data)
+        if run.trained.interrupted:
+            sys.exit("interrupted; what was finished is in rows.csv, and the same command goes on from there")
+        parts = split(data)
+        return measured(run, parts, world(split, parts, data))
 
 
 def main() -> None:
