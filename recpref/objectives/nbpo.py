@@ -30,10 +30,11 @@ class NBPO(nn.Module):
     """``observed(positive) + mean_j unobserved(negative_j)``, with flip probabilities from the parts named in ``by``.
 
     Without parts the flip probability is the constant ``prior``: the control that every learned one has to beat (``prior=0`` is BPO).
-    ``likelihood`` is one of the paper's three or ours (``recpref.label_noise.likelihood``); the paper's own, ``nbpo``, hardly moves the
-    head. The defaults found hidden positives best in ``benchmarks/noise``, whoever hid them. The head holds still at the
-    prior for ``warmup_epochs``, then learns at ``flip_lr`` times the rate, drawn towards the prior by ``pull`` times the mean squared
-    distance of its logits. One that goes on from what was learned (``begin``) does not hold still again: ``warm`` says so.
+    ``likelihood`` is one of the paper's three or our two (``recpref.label_noise.likelihood``); the paper's own, ``nbpo``, hardly moves the
+    head. The defaults lost nothing in ``benchmarks/noise``, whoever hid; what gains more where it is known who hides, stands in
+    ``docs/noisy_labels.md``. The head holds still at the prior for ``warmup_epochs``, then learns at ``flip_lr`` times the rate, drawn
+    towards the prior by ``pull`` times the mean squared distance of its logits. One that goes on from what was learned (``begin``) does
+    not hold still again: ``warm`` says so.
 
     Logs: mean and deviation of the flip probability of negatives, and the chance that a negative's exceeds a positive's.
 
