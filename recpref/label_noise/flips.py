@@ -1,6 +1,6 @@
 """The flip head: how likely it is that a liked item goes unobserved, for any user and item, from few parameters.
 
-The flip logit is ``logit(prior)`` plus a sum of parts, each of which starts at nothing:
+The flip logit is ``logit(prior)`` plus a sum of parts, which start at nothing unless they are fixed:
 
 * ``level``: one number, learned;
 * ``popularity``, ``activity``: a weight on the standardised logarithm of the item's (the user's) training interactions;

@@ -38,9 +38,9 @@ def observed(likelihood: Likelihood, score: Float[Tensor, "*M"], flip: Float[Ten
         return -F.logsigmoid(score) - F.logsigmoid(-flip)
     if likelihood == "nbpo_s":
         return -torch.sigmoid(-flip) * torch.sigmoid(score)
-    if likelihood in ("nbpo_e", "nbpo_w"):
-        return -torch.sigmoid(-flip).detach() * F.logsigmoid(score) - F.logsigmoid(-flip)
     known = -torch.sigmoid(-flip).detach() * F.logsigmoid(score)
+    if likelihood in ("nbpo_e", "nbpo_w"):
+        return known - F.logsigmoid(-flip)
     return known - torch.sigmoid(score).detach() * F.logsigmoid(-flip) if flip.requires_grad else known
 
 
@@ -51,9 +51,10 @@ def unobserved(likelihood: Likelihood, score: Float[Tensor, "*M"], flip: Float[T
     if likelihood == "nbpo_s":
         return -torch.sigmoid(-score) - torch.sigmoid(flip) * torch.sigmoid(score)
     if likelihood == "nbpo_w":
-        return -torch.sigmoid(-flip).detach() * F.logsigmoid(-score) - F.softplus(F.logsigmoid(flip) + score.detach())
-    known = -F.logsigmoid(-score) - torch.sigmoid(flip).detach() * F.logsigmoid(score)
-    if likelihood == "nbpo_e":
+        known = -torch.sigmoid(-flip).detach() * F.logsigmoid(-score)
+    else:
+        known = -F.logsigmoid(-score) - torch.sigmoid(flip).detach() * F.logsigmoid(score)
+    if likelihood in ("nbpo_e", "nbpo_w"):
         return known - F.softplus(F.logsigmoid(flip) + score.detach())
     return known - torch.sigmoid(score).detach() * F.logsigmoid(flip) if flip.requires_grad else known
 

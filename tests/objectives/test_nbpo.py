@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pandas as pd
 import pytest
 import torch
 
 import recpref
 from recpref import components
-from recpref.label_noise.likelihood import logit, observed, unobserved
+from recpref.label_noise.likelihood import Likelihood, logit, observed, unobserved
 from recpref.losses.bpo import BPO
 from recpref.objectives.nbpo import NBPO
 from recpref.objectives.score import Score, Source, candidate_scores, encoded
@@ -43,7 +45,7 @@ def step(epoch: int = 0) -> Step:
     return Step(epoch, 0, torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("likelihood", ["nbpo", "nbpo_s", "nbpo_o", "nbpo_e", "nbpo_w"])
+@pytest.mark.parametrize("likelihood", get_args(Likelihood))
 def test_it_is_one_positive_and_the_mean_of_its_negatives(likelihood):
     sasrec, nbpo = model(), objective(likelihood=likelihood, prior=0.3, by=("level", "popularity", "state"))
     with torch.no_grad():
