@@ -16,6 +16,7 @@ from typing import Any
 from recpref import components
 from recpref.composition.general_options import BASE, PLAIN, SELF, general_options
 from recpref.composition.recipes import DEFAULTS, KINDS, recipe_of, still_meant, wraps
+from recpref.composition.second_stage import divided, of_second, refuse_single
 from recpref.composition.unused_options import idle
 from recpref.data.batches import Loader
 from recpref.data.cards import open_data
@@ -72,7 +73,7 @@ def compose(overrides: Iterable[str], *, strict: bool = True) -> Plan:
 
     Raises: ValueError for an unknown name, a wrong type or value, each with the nearest and the legal choices.
     """
-    user = chosen(overrides)
+    user, then = divided(chosen(overrides))
     if "model" not in user:
         known = (*KINDS, "base", *OPTIONAL, "data", *PLAIN)
         if strange := next((key for key in user if "." not in key and key not in known), None):
@@ -80,13 +81,35 @@ def compose(overrides: Iterable[str], *, strict: bool = True) -> Plan:
         raise ValueError(f"no model was named; say model=NAME, one of {', '.join(components.names('model'))}")
     model = components.find("model", user["model"])
     recipe = recipe_of(model, general_options(user)["recipe"], user)
+    plan = _plan(model, recipe, user, user if strict else {})
+    refuse_single(then, plan.start)
+    if plan.start != "none" and components.trains_itself(model):
+        raise ValueError(f"start={plan.start}: model={plan.model.name} only counts and starts from nothing; leave start out")
+    if plan.start == BASE and plan.base is None:
+        raise ValueError(
+            f"start={BASE} trains what a model wraps, and model={plan.model.name} wraps nothing; say none, {SELF}, or a run's folder"
+        )
+    if plan.start not in (SELF, BASE):
+        return plan
+    alone = replace(plan, start="none", refit=False)
+    first = alone if plan.start == SELF else compose(before(user, {**DEFAULTS, **still_meant(recipe, user), **user}), strict=False)
+    if then:
+        try:
+            plan = _plan(model, recipe, of_second(user, then, recipe), then if strict else {})
+        except ValueError as error:
+            raise ValueError(f"in the second stage: {error}") from error
+    return replace(plan, before=first)
+
+
+def _plan(model: Any, recipe: dict[str, Any], user: dict[str, Any], meant: dict[str, Any]) -> Plan:
+    """The plan of one stage. What is ``meant`` must say something to it."""
     pairs = {**DEFAULTS, **still_meant(recipe, user), **user}
     general = general_options(pairs)
     kinds = (*KINDS, *(["base"] if wraps(model) else []), *(["table"] if "table" in pairs else []))
     found = {kind: components.find(kind, pairs[kind]) for kind in kinds}
     sections = {**found, **fixed_sections()}
     _check_keys(pairs, sections)
-    for why in idle(user, pairs).values() if strict else ():
+    for why in idle(meant, pairs).values():
         raise ValueError(why)
     content = _composed(sections, {key: value for key, value in pairs.items() if key not in (*kinds, "data", *PLAIN)})
     for name, component in sections.items():
@@ -96,16 +119,7 @@ def compose(overrides: Iterable[str], *, strict: bool = True) -> Plan:
     for name in content["evaluation"]["beyond"]:
         components.find("beyond", name)
     parts = {kind: Part(pairs[kind], content[kind]) for kind in kinds}
-    plan = Plan(**{**general, **content, **parts, "data": DataPart(pairs.get("data"), content["data"])})
-    if plan.start != "none" and components.trains_itself(model):
-        raise ValueError(f"start={plan.start}: model={plan.model.name} only counts and starts from nothing; leave start out")
-    if plan.start == SELF:
-        return replace(plan, before=replace(plan, start="none", refit=False))
-    if plan.start == BASE and plan.base is None:
-        raise ValueError(
-            f"start={BASE} trains what a model wraps, and model={plan.model.name} wraps nothing; say none, {SELF}, or a run's folder"
-        )
-    return replace(plan, before=compose(before(user, pairs), strict=False)) if plan.start == BASE else plan
+    return Plan(**{**general, **content, **parts, "data": DataPart(pairs.get("data"), content["data"])})
 
 
 def heeded(overrides: Iterable[str], own: Iterable[str]) -> list[str]:

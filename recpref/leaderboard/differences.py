@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,15 @@ from recpref import components
 from recpref.composition.compose import OPTIONAL, compose
 from recpref.composition.general_options import BASE, SELF
 from recpref.composition.recipes import DEFAULTS
+from recpref.composition.second_stage import CHOICES, PREFIX, SECTIONS
 from recpref.composition.unused_options import idle
 from recpref.data import cards
-from recpref.plan import Part, Plan
+from recpref.plan import DataPart, Part, Plan
+from recpref.runs.resuming import written
 
 LIMITS = ("max_steps", "max_time", "limit_train_batches", "overfit_batches", "fast_dev_run")  # of the trainer; unset by default
 OF_SOME = ("base", *OPTIONAL)  # components that not every plan has
-SECTIONS = ("optimizer", "loader", "stopping", "evaluation", "trainer")
+TRAINED_BY = ("optimizer", "loader", "stopping", "evaluation", "trainer")
 NO_RESULT = ("save_seconds",)  # how often a state is saved changes no result
 
 
@@ -40,7 +43,8 @@ def differences(plan: Plan, *digests: str) -> list[str]:
     if ":" in plan.model.name:
         return []
     said = _differences(plan)
-    return [*said, *_start(plan, digests, said)]
+    start = _start(plan, digests, said)
+    return (_in_two_stages(plan) if start == [f"start={plan.start}"] else []) or [*said, *start]
 
 
 def _parts(plan: Plan) -> dict[str, Part]:
@@ -55,7 +59,7 @@ def _differences(plan: Plan) -> list[str]:
         return list(kinds)
     there = usual(plan.model.name, plan.recipe, kinds)
     said = [*([f"recipe={plan.recipe}"] if plan.recipe != "default" else []), *(["refit=true"] if plan.refit else [])]
-    for name in ("model", *parts, *SECTIONS):
+    for name in ("model", *parts, *TRAINED_BY):
         said += [f"{name}.{key}={_text(value)}" for key, value in _changed(getattr(plan, name), getattr(there, name)).items()]
     return [*kinds, *said]
 
@@ -74,6 +78,34 @@ def _start(plan: Plan, digests: tuple[str, ...], said: list[str]) -> list[str]:
         if Path(plan.start).name in {f"{before.digest(digest)}-s{plan.seed}" for digest in digests if digest}:
             return [] if start == usually else [f"start={start}"]
     return [f"start={plan.start}"]
+
+
+def _in_two_stages(plan: Plan) -> list[str]:
+    """The overrides of both stages, where the run that was started from can still be read and these make the plan again; else none."""
+    try:
+        first = written(Path(plan.start)).plan
+    except (OSError, ValueError):
+        return []
+    if (first.model.name, first.seed, first.start) != (plan.model.name, plan.seed, "none"):
+        return []
+    said = [f"model={first.model.name}", *_differences(first), *(["refit=true"] if plan.refit else []), f"start={SELF}"]
+    said += [f"{PREFIX}{kind}={name}" for kind in CHOICES if (name := getattr(plan, kind).name) != getattr(first, kind).name]
+    if ":" in "".join(said):
+        return []
+    there = compose(said, strict=False)
+    for name in SECTIONS:
+        if (ours := getattr(plan, name)) is not None:
+            said += [f"{PREFIX}{name}.{key}={_text(value)}" for key, value in _changed(ours, getattr(there, name)).items()]
+    return said[1:] if _alike(compose(said, strict=False), plan) else []
+
+
+def _alike(plan: Plan, other: Plan) -> bool:
+    """Whether two plans are the same on the same data, wherever they start from."""
+    return _digest_of(plan) == _digest_of(other)
+
+
+def _digest_of(plan: Plan) -> str:
+    return replace(plan, start="none", before=None, data=DataPart(None, {})).digest("")
 
 
 def _changed(section: Part | dict[str, Any], there: Part | dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import yaml
 
 from recpref.components import foreign
 from recpref.composition.compose import OPTIONAL
+from recpref.composition.second_stage import divided, of_second
 from recpref.data.cards import names
 from recpref.data.interactions import Interactions
 from recpref.plan import Plan, Written, read
@@ -32,7 +33,8 @@ def plan_to_continue(path: Path, asked: dict[str, str]) -> Plan:
     if state_of(path) is None:
         raise ValueError(f"{path} has nothing to continue: its training was not interrupted after a state had been saved")
     content = plan.content
-    for key, value in asked.items():
+    both, then = divided(asked)
+    for key, value in of_second(both, then, {}).items():
         there = _there(key, content)
         alike = _same(value, there) or (key == "start" and absolute(value) == absolute(there))
         if not alike and not (key == "logger" and value == NONE and there == []):

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from recpref import components
 from recpref.composition.compose import compose
 from recpref.composition.recipes import KINDS
+from recpref.composition.second_stage import PREFIX
 from recpref.overrides import chosen
 
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
@@ -81,7 +82,7 @@ def space_of(model: str, wanted: dict[str, str], fixed: Iterable[str]) -> dict[s
     if not space:
         raise ValueError(f"model={model} declares no search space, or all of it is fixed; add one such as space.model.d_model=[64,128]")
     for key, choice in space.items():
-        if key in COMPARED or key.startswith(("data.", "split.", "evaluation.")):
+        if key.removeprefix(PREFIX) in COMPARED or key.startswith(("data.", "split.", "evaluation.")):
             raise ValueError(f"space.{key}: what is compared must stay the same; only the model, its training and its examples may vary")
         for value in choice.values if isinstance(choice, Among) else (_written(choice, choice.low), _written(choice, choice.high)):
             _check(key, value, fixed)

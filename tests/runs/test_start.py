@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ import recpref
 from recpref import components, console, experiment
 from recpref.composition.compose import compose
 from recpref.data.interactions import Interactions
+from recpref.leaderboard.differences import differences
 from recpref.leaderboard.rows import rows_of
 from recpref.runs.resuming import plan_to_continue
 from recpref.runs.run import Run
@@ -431,3 +433,45 @@ def test_from_every_saved_state_training_ends_at_the_same_weights(data: Interact
     for _, run in continued(whole, (states[0], states[len(states) // 2], states[-1]), data):
         assert equal(weights(run), expected)
         assert run.metrics | {"train/seconds": 0} == whole.metrics | {"train/seconds": 0}
+
+
+# ------------------------------------------------------------------------------------------------- options of the second stage
+
+
+def test_the_second_stage_of_one_command_is_the_run_that_two_commands_make(data: Interactions, tmp_path: Path) -> None:
+    """And its first stage is the run that it would be alone."""
+    alone = recpref.fit(*SASREC, f"out={tmp_path}", data=data)
+    both = recpref.fit(*SASREC, "start=self", "then.optimizer.lr=0.1", "then.trainer.max_epochs=1", f"out={tmp_path}", data=data)
+    assert both.experiment.start == str(alone.path)
+    assert alone.path.stat().st_mtime_ns == Path(both.experiment.start).stat().st_mtime_ns
+    changed = (*SASREC, "optimizer.lr=0.1", "trainer.max_epochs=1")
+    twice = recpref.fit(*started(alone, *changed), f"out={tmp_path / 'elsewhere'}", data=data)
+    assert equal(weights(both), weights(twice))
+    assert both.path.name == twice.path.name
+    assert not equal(weights(both), weights(recpref.fit(*SASREC, "start=self", f"out={tmp_path}", data=data)))
+
+
+def test_the_command_of_two_stages_is_in_the_table(data: Interactions, tmp_path: Path) -> None:
+    """It is found by the run that was started from, and composes to the same runs; where that is gone, its folder is named."""
+    said = ["loss=bpr", "sampler=uniform", "sampler.n_negatives=3", "start=self"]
+    then = ["then.loss=bce", "then.sampler.n_negatives=5", "then.optimizer.lr=0.1"]
+    run = recpref.fit(*SASREC, *said, *then, f"out={tmp_path}", data=data)
+    [row] = rows_of([run.path])
+    assert {*said, *then} <= set(row.options)
+    plan = compose(["model=sasrec", *row.options]).on(None, frame=True)
+    assert experiment.located(replace(plan, out=str(tmp_path)), data)[1] == run.path
+    shutil.rmtree(run.experiment.start)
+    assert f"start={run.experiment.start}" in differences(run.experiment, row.data_digest)
+
+
+def test_it_is_resumed_by_what_was_said_of_it(data: Interactions, tmp_path: Path) -> None:
+    said = (*SASREC, "then.optimizer.lr=0.1")
+    run = recpref.fit(*said, "start=self", f"out={tmp_path}", data=data)
+    cut = tmp_path / "cut" / run.path.name
+    hidden = cut.with_name(f".{cut.name}.partial")
+    shutil.copytree(run.path, hidden)
+    (hidden / STATE).write_bytes(b"")
+    asked = dict(option.split("=", 1) for option in said)
+    assert plan_to_continue(cut, asked).optimizer["lr"] == 0.1
+    with pytest.raises(ValueError, match=r"optimizer\.lr is 0\.1 there, and 0\.2 was asked for"):
+        plan_to_continue(cut, asked | {"then.optimizer.lr": "0.2"})
