@@ -130,10 +130,10 @@ def _print_rows(runs: list[Run]) -> None:
 
 
 def _rows(runs: list[Run], columns: list[str]) -> list[list[str]]:
-    """A row a run that has these metrics, and one for the model before its refit."""
-    rows = []
+    """A row a run that has these metrics, and one for the model before its refit. The first was perhaps started from another."""
+    rows, first = [], runs[0].experiment.start
     for run in runs:
-        name = run.experiment.label
+        name = run.experiment.label + (", the first stage" if str(run.path.absolute()) == first else "")
         for label, prefix in ((name, "test"), (f"{name}, before the refit", "chosen/test")):
             if all(f"{prefix}/{column}" in run.metrics for column in columns):
                 rows.append([label, *(f"{run.metrics[f'{prefix}/{column}']:.4f}" for column in columns)])

@@ -288,7 +288,7 @@ def test_the_command_prints_what_it_started_from(
     monkeypatch.setattr(sys, "argv", ["train", *ADA, "evaluation.ks=[2,50]", f"data={tmp_path}/clicks.csv", f"out={tmp_path}/runs"])
     console.main(train)
     printed = capsys.readouterr().out
-    assert all(name in printed for name in ("ada_retrieval", "sasrec", "popular", "NDCG@50"))
+    assert all(name in printed for name in ("ada_retrieval", "sasrec, the first stage", "popular", "NDCG@50"))
 
 
 # ------------------------------------------------------------------------------------------------- refusals
