@@ -25,7 +25,7 @@ USAGE = """python -m recpref.train model=NAME data=NAME [key=value ...]     trai
   --help   this text; with model=NAME also that model's options
   --cfg    print the composed experiment, recipe included, and stop
   start=   begin with the weights of a run: its folder, self (the same experiment, trained first) or base; none
-  then.*   what the second stage of start=self or start=base does otherwise: then.optimizer.lr=1e-4
+  then.*   what the second stage of start=self or start=base does otherwise: then.loss=bpr
   logger=  where training is logged: csv, tensorboard, wandb, mlflow, several as [csv,wandb]; none for nowhere
 """
 
