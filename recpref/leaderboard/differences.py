@@ -83,20 +83,24 @@ def _start(plan: Plan, digests: tuple[str, ...], said: list[str]) -> list[str]:
 def _in_two_stages(plan: Plan) -> list[str]:
     """The overrides of both stages, where the run that was started from can still be read and these make the plan again; else none."""
     try:
-        first = written(Path(plan.start)).plan
-    except (OSError, ValueError):
+        said = _of_both(written(Path(plan.start)).plan, plan)
+        return said if said and _alike(compose([f"model={plan.model.name}", *said], strict=False), plan) else []
+    except (OSError, ValueError):  # it is gone, or had options that are no more
         return []
+
+
+def _of_both(first: Plan, plan: Plan) -> list[str]:
     if (first.model.name, first.seed, first.start) != (plan.model.name, plan.seed, "none"):
         return []
-    said = [f"model={first.model.name}", *_differences(first), *(["refit=true"] if plan.refit else []), f"start={SELF}"]
+    said = [*_differences(first), *(["refit=true"] if plan.refit else []), f"start={SELF}"]
     said += [f"{PREFIX}{kind}={name}" for kind in CHOICES if (name := getattr(plan, kind).name) != getattr(first, kind).name]
     if ":" in "".join(said):
         return []
-    there = compose(said, strict=False)
+    there = compose([f"model={plan.model.name}", *said], strict=False)
     for name in SECTIONS:
         if (ours := getattr(plan, name)) is not None:
             said += [f"{PREFIX}{name}.{key}={_text(value)}" for key, value in _changed(ours, getattr(there, name)).items()]
-    return said[1:] if _alike(compose(said, strict=False), plan) else []
+    return said
 
 
 def _alike(plan: Plan, other: Plan) -> bool:

@@ -460,6 +460,9 @@ def test_the_command_of_two_stages_is_in_the_table(data: Interactions, tmp_path:
     assert {*said, *then} <= set(row.options)
     plan = compose(["model=sasrec", *row.options]).on(None, frame=True)
     assert experiment.located(replace(plan, out=str(tmp_path)), data)[1] == run.path
+    written = Path(run.experiment.start) / "experiment.yaml"
+    written.write_text(written.read_text().replace("d_model: 8", "d_model: 8\n  d_mode: 9"))  # of a version that knew more
+    assert f"start={run.experiment.start}" in differences(run.experiment, row.data_digest)
     shutil.rmtree(run.experiment.start)
     assert f"start={run.experiment.start}" in differences(run.experiment, row.data_digest)
 
