@@ -193,8 +193,9 @@ class Objective(Protocol):
 
 
 class Group(NamedTuple):
-    """Parameters that learn at ``lr_scale`` times the rate, with a weight decay of their own: what ``groups()`` of a part lists."""
+    """Parameters that learn at ``lr_scale`` times the rate, with a weight decay of their own (None: the optimiser's, which spares biases
+    and norms): what ``groups()`` of a part lists."""
 
     parameters: list[Any]
     lr_scale: float = 1.0
-    weight_decay: float = 0.0
+    weight_decay: float | None = 0.0

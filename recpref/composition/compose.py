@@ -83,12 +83,7 @@ def compose(overrides: Iterable[str], *, strict: bool = True) -> Plan:
     recipe = recipe_of(model, general_options(user)["recipe"], user)
     plan = _plan(model, recipe, user, user if strict else {})
     refuse_single(then, plan.start)
-    if plan.start != "none" and components.trains_itself(model):
-        raise ValueError(f"start={plan.start}: model={plan.model.name} only counts and starts from nothing; leave start out")
-    if plan.start == BASE and plan.base is None:
-        raise ValueError(
-            f"start={BASE} trains what a model wraps, and model={plan.model.name} wraps nothing; say none, {SELF}, or a run's folder"
-        )
+    _refuse_start(plan, model)
     if plan.start not in (SELF, BASE):
         return plan
     alone = replace(plan, start="none", refit=False)
@@ -99,6 +94,22 @@ def compose(overrides: Iterable[str], *, strict: bool = True) -> Plan:
         except ValueError as error:
             raise ValueError(f"in the second stage: {error}") from error
     return replace(plan, before=first)
+
+
+def _refuse_start(plan: Plan, model: Any) -> None:
+    """Raises: ValueError where a plan starts from what there cannot be, or keeps as it is what nothing was learned in."""
+    if plan.start != "none" and components.trains_itself(model):
+        raise ValueError(f"start={plan.start}: model={plan.model.name} only counts and starts from nothing; leave start out")
+    if plan.start == BASE and plan.base is None:
+        raise ValueError(
+            f"start={BASE} trains what a model wraps, and model={plan.model.name} wraps nothing; say none, {SELF}, or a run's folder"
+        )
+    if plan.start in ("none", SELF) and plan.model.options.get("base_lr") == 0:
+        later = f", or then.model.base_lr=0 beside start={SELF}" if plan.start == SELF else ""
+        raise ValueError(
+            f"model.base_lr=0 keeps a base as it is, and with start={plan.start} it has learned nothing yet; say start={BASE}, or a run's "
+            f"folder{later}"
+        )
 
 
 def _plan(model: Any, recipe: dict[str, Any], user: dict[str, Any], meant: dict[str, Any]) -> Plan:

@@ -14,6 +14,7 @@ numbers:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Literal
 
@@ -24,7 +25,7 @@ from torch import Tensor, nn
 from recpref.layers.adapters import ItemAdapter, ListFilter, UserAdapter
 from recpref.layers.reading import encoded_at, last_column
 from recpref.layers.transformer import positive
-from recpref.types import PAD, History, Reader, Scorer
+from recpref.types import PAD, Group, History, Reader, Scorer
 
 __all__ = ["AdaRetrieval"]
 
@@ -38,7 +39,11 @@ class AdaRetrieval(nn.Module):
     belong to it: ``prefix`` examples, or ``cloze`` ones that hide the last item only. ``embed``, ``encode``, ``state``, ``score`` and
     ``table`` are the base's, so what takes a single vector of a user takes that of round 1.
 
-    Raises: ValueError for sizes below 1, more places than items, a negative ``loss_decay``, or a base that cannot be wrapped.
+    ``base_lr``: the base learns at so many times the rate of the adapters, as the authors' does at 1. At 0 it stays as it is: round 1
+    is then the base that was trained before, and whatever is gained is the later rounds' doing.
+
+    Raises: ValueError for sizes below 1, more places than items, a negative ``loss_decay`` or ``base_lr``, or a base that cannot be
+    wrapped.
     """
 
     one_place = True
@@ -51,6 +56,7 @@ class AdaRetrieval(nn.Module):
         n_rounds: int = 5,
         per_round: int = 20,
         loss_decay: float = 0.3,
+        base_lr: float = 1.0,
         dropout: float = 0.1777,
         exclude_history: bool = True,
         mask_padding: bool = True,
@@ -63,17 +69,27 @@ class AdaRetrieval(nn.Module):
             raise ValueError(f"n_rounds={n_rounds} times per_round={per_round} are more than the {n_items} items there are; {fits}")
         if not loss_decay >= 0:
             raise ValueError(f"loss_decay={loss_decay} must not be negative")
-        if not (isinstance(base, Scorer) and isinstance(base, Reader)):
-            raise ValueError(f"base={type(base).__name__} cannot be wrapped: it must embed, encode and score, and say what it reads")
+        if not 0 <= base_lr < math.inf:
+            raise ValueError(f"base_lr={base_lr} must not be negative, nor infinite")
+        if not (isinstance(base, nn.Module) and isinstance(base, Scorer) and isinstance(base, Reader)):
+            raise ValueError(
+                f"base={type(base).__name__} cannot be wrapped: it must be a module that embeds, encodes and scores, and says what it reads"
+            )
         self.base, self.causal, self.needs_time = base, base.causal, bool(getattr(base, "needs_time", False))
         if hasattr(base, "mask_id"):
             self.mask_id = base.mask_id
-        self.n_rounds, self.per_round, self.loss_decay = n_rounds, per_round, loss_decay
+        self.n_rounds, self.per_round, self.loss_decay, self.base_lr = n_rounds, per_round, loss_decay, base_lr
+        if base_lr == 0:
+            base.requires_grad_(False)
         self.exclude_history, self.mask_padding = exclude_history, mask_padding
         d_model = base.table()[0].shape[1]
         self.list_filter = ListFilter(d_model, per_round, dropout=dropout, keep_scale=keep_scale)
         self.item_adapter = ItemAdapter(d_model, dropout=dropout, keep_scale=keep_scale)
         self.user_adapter = UserAdapter(d_model, dropout=dropout, keep_scale=keep_scale)
+
+    def groups(self) -> list[Group]:
+        """The base, where it learns at a rate of its own."""
+        return [] if self.base_lr in (0, 1) else [Group(list(self.base.parameters()), lr_scale=self.base_lr, weight_decay=None)]
 
     def rounds(self, history: History) -> Iterator[Float[Tensor, "B D"]]:
         """The user in each round. Lists leave out all of ``history``, not only what the base has room for."""

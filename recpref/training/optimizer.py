@@ -69,10 +69,8 @@ class Optimizer:
         own: list[Group] = [group for part in module.modules() if callable(groups := getattr(part, "groups", None)) for group in groups()]
         theirs = {id(p) for group in own for p in group.parameters}
         parameters = [p for p in module.parameters() if p.requires_grad and id(p) not in theirs]
-        groups = [
-            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.weight_decay},
-            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-            *({"params": g.parameters, "lr": self.lr * g.lr_scale, "weight_decay": g.weight_decay} for g in own if g.parameters),
+        groups = self._decayed(Group(parameters, weight_decay=None)) + [
+            part for group in own for part in self._decayed(group) if part["params"]
         ]
         course = {"lr": self.lr, "betas": (0.9, self.beta2)}
         optimizer: torch.optim.Optimizer
@@ -82,6 +80,13 @@ class Optimizer:
             kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[self.method]
             optimizer = kind(groups, **course, fused=fused)
         return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.factor(step, n_steps))
+
+    def _decayed(self, group: Group) -> list[dict[str, Any]]:
+        """What torch's optimisers take: a group with a decay of its own as it is, another in two parts, the second without any."""
+        parts = [(group.parameters, group.weight_decay)]
+        if group.weight_decay is None:
+            parts = [([p for p in group.parameters if p.ndim > 1], self.weight_decay), ([p for p in group.parameters if p.ndim <= 1], 0.0)]
+        return [{"params": parameters, "lr": self.lr * group.lr_scale, "weight_decay": decay} for parameters, decay in parts]
 
     def mark(self, module: nn.Module) -> None:
         """Says of every table of items whether its gradients are of rows. Several processes must know before they wrap the model.

@@ -321,6 +321,19 @@ def test_only_what_wraps_has_a_base() -> None:
         compose(["model=sasrec", "start=base"])
 
 
+@pytest.mark.parametrize("start", ["none", "self"])
+def test_a_base_that_has_learned_nothing_is_not_kept_as_it_is(start: str) -> None:
+    with pytest.raises(ValueError, match=rf"model\.base_lr=0 keeps .*, and with start={start} it has learned nothing yet; say start=base"):
+        compose(["model=ada_retrieval", "model.base_lr=0", f"start={start}"])
+
+
+def test_a_base_that_has_learned_may_be_kept_as_it_is() -> None:
+    assert composition.compose(["model=ada_retrieval", "model.base_lr=0"]).before.model.name == "sasrec"
+    assert composition.compose(["model=ada_retrieval", "model.base_lr=0", "start=runs/some"]).model.options["base_lr"] == 0
+    after = composition.compose(["model=ada_retrieval", "start=self", "then.model.base_lr=0"])
+    assert (after.before.model.options["base_lr"], after.model.options["base_lr"]) == (1, 0)
+
+
 def test_the_run_before_is_composed_too() -> None:
     """``--cfg`` shows all of it; without a base to train, there is none."""
     content = compose([*ADA, "base.d_model=32", "optimizer.lr=0.5"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ from recpref.models.srgnn import SRGNN, graph_of, node_means
 from recpref.objectives.score import Score, encoded
 from recpref.retrieval.topk import TopK
 from recpref.samplers.catalogue import Catalogue
+from recpref.training.optimizer import Optimizer
 from recpref.types import PAD, Batch, Candidates, History, MultiRound, Query, Scorer, Step
 
 V = 24
@@ -127,6 +129,49 @@ def test_a_step_reaches_every_weight_of_the_adapters(name: str, objective: Score
     assert len(adapters) == 5 + 2 + 10
     idle = {key for key, value in adapters.items() if value is None or not value.any()}
     assert idle == set()
+
+
+def stepped(model: AdaRetrieval, name: str, **options: Any) -> dict[str, Tensor]:
+    """How far each parameter moved in one step of Adam."""
+    before = {key: value.detach().clone() for key, value in model.named_parameters()}
+    optimizer, _ = Optimizer(method="adam", lr=0.01, weight_decay=0, **options)(model, 10)
+    loss_of(model, name, OBJECTIVES[0]).backward()
+    optimizer.step()
+    return {key: (value.detach() - before[key]).abs() for key, value in model.named_parameters()}
+
+
+@bases
+def test_a_base_at_rate_zero_stays_as_it_is(name: str) -> None:
+    """No gradient, no step; round 1 answers as before, and every adapter learns as it would beside a base that learns."""
+    model, free = ada(name, base_lr=0.0).eval(), ada(name).eval()
+    first = next(model.rounds(HISTORIES)).clone()
+    moved, beside = stepped(model, name), stepped(free, name)
+    assert all(not far.any() for key, far in moved.items() if key.startswith("base."))
+    assert any(far.any() for key, far in beside.items() if key.startswith("base."))
+    for key, far in moved.items():
+        if not key.startswith("base."):
+            torch.testing.assert_close(far, beside[key])
+    assert torch.equal(next(model.rounds(HISTORIES)), first)
+
+
+def test_the_base_learns_at_its_own_rate() -> None:
+    """Adam's first step is the rate wherever a gradient is: .1 of .01 in the base, .01 in the adapters. At 1 nothing is set apart."""
+    moved = stepped(ada(base_lr=0.1).eval(), "sasrec")
+    for key, far in moved.items():
+        expected = 1e-3 if key.startswith("base.") else 1e-2
+        assert float(far.max()) == pytest.approx(expected, rel=0.02), key
+    assert ada().groups() == []
+
+
+def test_what_decays_in_a_base_with_a_rate_of_its_own() -> None:
+    """Its matrices, at that rate, and neither biases nor norms: as everywhere."""
+    model = ada(base_lr=0.1)
+    groups = Optimizer(lr=0.02, weight_decay=0.3)(model, 10)[0].param_groups
+    of = {id(p): (group["lr"], group["weight_decay"]) for group in groups for p in group["params"]}
+    assert len(of) == len(list(model.parameters()))
+    for key, parameter in model.named_parameters():
+        rate = 0.002 if key.startswith("base.") else 0.02
+        assert of[id(parameter)] == pytest.approx((rate, 0.3 if parameter.ndim > 1 else 0)), key
 
 
 @bases
@@ -307,6 +352,9 @@ def test_a_row_is_read_at_one_place() -> None:
         ({"per_round": 0}, r"per_round=0 must be at least 1"),
         ({"loss_decay": -0.1}, r"loss_decay=-0\.1 must not be negative"),
         ({"loss_decay": float("nan")}, r"loss_decay=nan must not be negative"),
+        ({"base_lr": -0.1}, r"base_lr=-0\.1 must not be negative"),
+        ({"base_lr": float("inf")}, r"base_lr=inf must not be negative, nor infinite"),
+        ({"base_lr": float("nan")}, r"base_lr=nan must not be negative"),
         ({"dropout": 1.0}, r"a dropout rate of 1\.0 must lie in"),
     ],
 )

@@ -206,6 +206,15 @@ def test_one_command_trains_the_base_and_then_all(data: Interactions, tmp_path: 
     assert len(list(tmp_path.glob("toy/*/*"))) == 3
 
 
+def test_a_base_that_is_kept_is_the_run_before(data: Interactions, tmp_path: Path) -> None:
+    """model.base_lr=0: in the saved run the base has the first stage's weights bit for bit, and the adapters have learned."""
+    run = recpref.fit(*ADA, "model.base_lr=0", f"out={tmp_path}", data=data)
+    kept, before = weights(run), weights(Run.load(Path(run.experiment.start)))
+    assert equal({name.removeprefix("base."): value for name, value in kept.items() if name.startswith("base.")}, before)
+    free = weights(recpref.fit(*ADA, f"out={tmp_path}", data=data))
+    assert not equal({name.removeprefix("base."): value for name, value in free.items() if name.startswith("base.")}, before)
+
+
 def test_the_control_is_one_command_too(data: Interactions, tmp_path: Path) -> None:
     """start=self trains the plan itself first, as the run that it is alone, and then goes on from there: what naming that run does."""
     run = recpref.fit(*SASREC, "start=self", f"out={tmp_path}", data=data)
