@@ -42,8 +42,8 @@ class AdaRetrieval(nn.Module):
     ``base_lr``: the base learns at so many times the rate of the adapters, as the authors' does at 1. At 0 it stays as it is: round 1
     is then the base that was trained before, and whatever is gained is the later rounds' doing.
 
-    Raises: ValueError for sizes below 1, more places than items, a negative ``loss_decay`` or ``base_lr``, or a base that cannot be
-    wrapped.
+    Raises: ValueError for sizes below 1, more places than items, a negative ``loss_decay`` or ``base_lr``, a base that cannot be
+    wrapped, or where nothing is left to learn.
     """
 
     one_place = True
@@ -71,6 +71,8 @@ class AdaRetrieval(nn.Module):
             raise ValueError(f"loss_decay={loss_decay} must not be negative")
         if not 0 <= base_lr < math.inf:
             raise ValueError(f"base_lr={base_lr} must not be negative, nor infinite")
+        if base_lr == 0 and (n_rounds == 1 or loss_decay == 0):
+            raise ValueError(f"base_lr=0 keeps the base, and with n_rounds={n_rounds} and loss_decay={loss_decay} no adapter learns either")
         if not (isinstance(base, nn.Module) and isinstance(base, Scorer) and isinstance(base, Reader)):
             raise ValueError(
                 f"base={type(base).__name__} cannot be wrapped: it must be a module that embeds, encodes and scores, and says what it reads"

@@ -355,6 +355,8 @@ def test_a_row_is_read_at_one_place() -> None:
         ({"base_lr": -0.1}, r"base_lr=-0\.1 must not be negative"),
         ({"base_lr": float("inf")}, r"base_lr=inf must not be negative, nor infinite"),
         ({"base_lr": float("nan")}, r"base_lr=nan must not be negative"),
+        ({"base_lr": 0.0, "n_rounds": 1}, r"base_lr=0 keeps the base, and with n_rounds=1 .* no adapter learns either"),
+        ({"base_lr": 0.0, "loss_decay": 0.0}, r"base_lr=0 keeps the base, and with .* loss_decay=0\.0 no adapter learns either"),
         ({"dropout": 1.0}, r"a dropout rate of 1\.0 must lie in"),
     ],
 )
