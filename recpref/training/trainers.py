@@ -21,6 +21,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from recpref.processes import connected, first, restarted, started
 from recpref.suggest import unknown
 from recpref.training.callbacks import callbacks
+from recpref.training.kept_memory import keep_freed_memory
 from recpref.training.stopping import Stopping
 from recpref.workplace import STATE
 
@@ -49,7 +50,10 @@ def epochs_allowed(options: dict[str, Any]) -> int:
 
 
 def trainer_for(options: dict[str, Any], stopping: Stopping, loggers: list[Logger], place: Path, *, validated: bool) -> pl.Trainer:
-    """Lightning's trainer with our callbacks. Raises: ValueError with what Lightning has against the options."""
+    """Lightning's trainer with our callbacks. On a processor, freed memory is kept from here on.
+
+    Raises: ValueError with what Lightning has against the options.
+    """
     ours = {
         "callbacks": callbacks(stopping, place / STATE, validated=validated),
         "logger": loggers,
@@ -59,7 +63,10 @@ def trainer_for(options: dict[str, Any], stopping: Stopping, loggers: list[Logge
         "use_distributed_sampler": False,
         "enable_checkpointing": False,
     }
-    return _trainer(options, ours)
+    trainer = _trainer(options, ours)
+    if trainer.strategy.root_device.type == "cpu":
+        keep_freed_memory()
+    return trainer
 
 
 @contextmanager

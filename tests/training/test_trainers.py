@@ -126,6 +126,13 @@ def test_what_lightning_refuses_is_told(tmp_path: Path) -> None:
         trainer_for({"max_epochs": -5}, Stopping(), [], tmp_path, validated=True)
 
 
+def test_training_on_a_processor_keeps_freed_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[bool] = []
+    monkeypatch.setattr(trainers, "keep_freed_memory", lambda: told.append(True))
+    trainer_for(CPU, Stopping(), [], tmp_path, validated=True)
+    assert told == [True]
+
+
 @pytest.mark.usefixtures("unchecked")
 def test_parameters_that_rest_are_found() -> None:
     """One layer is used and one is not; random numbers, modes and gradients are left as they were."""
