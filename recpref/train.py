@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import time
+from collections.abc import Iterator
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from recpref.runs.run import Run
 
 PATIENCE = 20.0  # seconds to wait for a run of Popular that another process is making
+AHEAD = 1.1  # times Popular's validation, below which a model is said to be no better: noise of the best of some epochs is in its own
 
 
 def train(arguments: list[str]) -> None:
@@ -80,6 +82,8 @@ def _fit_and_print(overrides: list[str]) -> None:
     processes.wait()
     _print_rows(runs)
     _print_course(run)
+    for text in (*_no_better(run, runs[1:]), *(f"split: {note}" for note in run.audit["notes"]), f"saved in {run.path}"):
+        print(text)
 
 
 def _baseline(plan: Plan, data: Interactions) -> list[Run]:
@@ -157,9 +161,21 @@ def _print_course(run: Run) -> None:
                 print(f"to go on with it: {shlex.join(['python', '-m', 'recpref.train', *said])}")
             else:
                 print("no state of it had been saved yet (see stopping.save_seconds): to train it, say the same command again")
-    for note in run.audit["notes"]:
-        print(f"split: {note}")
-    print(f"saved in {run.path}")
+
+
+def _no_better(run: Run, others: list[Run]) -> Iterator[str]:
+    """What to try where patience ended at Popular's level. Losses of many negatives keep a model there for its first epochs."""
+    from recpref.training.stopping import Stopping
+
+    how, metric = run.trained, Stopping(**run.experiment.stopping).metric
+    for other in others if how.epochs and not how.interrupted and not how.underfit else []:
+        if other.experiment.model.name == "popular" and metric in run.metrics.keys() & other.metrics.keys():
+            found, least = run.metrics[metric], other.metrics[metric]
+            if found < AHEAD * least:
+                yield (
+                    f"no better than popular: {metric} {found:.4f} to {least:.4f}. It may not have left its start yet; "
+                    "more stopping.patience, another optimizer.lr or loss=cross_entropy may help"
+                )
 
 
 if __name__ == "__main__":

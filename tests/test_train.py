@@ -127,6 +127,20 @@ def test_an_underfit_run_says_what_to_do(run_train: Train, csv: str, tmp_path: P
     assert "underfit: validation was still rising at trainer.max_epochs (or was measured once at most); raise trainer.max_epochs" in out
 
 
+def test_a_model_that_patience_ended_at_popularity_says_so(
+    run_train: Train, csv: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A training that learns the cycle is silent, until it has to be a thousand times better than Popular."""
+    ended = (*TINY, "stopping.every=1", "stopping.patience=3", "trainer.max_epochs=100", "optimizer.lr=1e-2")
+    out, _ = run_train("model=sasrec", f"data={csv}", *ended, f"out={tmp_path}/runs")
+    assert "no better than popular" not in out
+    monkeypatch.setattr("recpref.train.AHEAD", 1000.0)
+    out, _ = run_train("model=sasrec", f"data={csv}", *ended, f"out={tmp_path}/runs")
+    metrics = (json.loads((only_run(tmp_path / "runs", model) / "metrics.json").read_text()) for model in ("sasrec", "popular"))
+    found, least = (f"{values['valid/ndcg@10']:.4f}" for values in metrics)
+    assert f"no better than popular: valid/ndcg@10 {found} to {least}. It may not have left its start yet" in out
+
+
 def test_the_baseline_alone(run_train: Train, csv: str, tmp_path: Path) -> None:
     """Popular is not compared with itself."""
     out, _ = run_train("model=popular", f"data={csv}", f"out={tmp_path}/runs")
