@@ -7,6 +7,8 @@ the power; ``log(sigmoid(s)^beta) = beta * log sigmoid(s)`` is the same number, 
 
 from __future__ import annotations
 
+import math
+
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
@@ -21,16 +23,17 @@ class GBCE:
     """``-(beta log sigmoid(s+) + sum_j log(1 - sigmoid(s_j))) / (1 + k)`` with ``beta = a (t (1 - 1/a) + 1/a)``.
 
     ``a = k / (V - 1)`` is the share of the negatives that was sampled. ``t = 0`` is BCE; ``t = 1`` is calibrated in full.
+    ``prior`` takes ``log(k / beta)`` off every score, as BCE's takes ``log N`` (see there).
 
     Raises: ValueError for t outside [0, 1], and for no negatives or more than there are other items.
     """
 
     needs_negatives = True
 
-    def __init__(self, n_items: int, *, t: float = 0.75):
+    def __init__(self, n_items: int, *, t: float = 0.75, prior: bool = False):
         if not 0 <= t <= 1:
             raise ValueError(f"loss.t={t} must lie in [0, 1]")
-        self.n_items, self.t = n_items, t
+        self.n_items, self.t, self.prior = n_items, t, prior
 
     def beta(self, k: int) -> float:
         """The power for ``k`` negatives. Raises: ValueError where that is no share of the other items."""
@@ -44,5 +47,8 @@ class GBCE:
         """Shapes: logits [M, 1 + k] -> [M]. Units: nats an answer."""
         positive, negatives, kept = compared(logits, candidates, self)
         beta = self.beta(negatives.shape[1]) if len(logits) else 1.0
+        if self.prior:
+            offset = math.log(max(1, negatives.shape[1]) / beta)
+            positive, negatives = positive - offset, negatives - offset
         total = beta * F.logsigmoid(positive[:, 0]) + F.logsigmoid(-negatives).sum(1)
         return -total / (1 + kept.sum(1))

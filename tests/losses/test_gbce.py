@@ -58,6 +58,19 @@ def test_single_precision_is_enough() -> None:
     torch.testing.assert_close(GBCE(V)(logits.float(), candidates).double(), GBCE(V)(logits, candidates), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("t", [0.0, 0.5, 1.0])
+def test_with_a_prior_scores_of_zero_pull_in_no_common_direction(t: float) -> None:
+    """``beta (1 - p) = k p`` at a score of 0; with t = 0 it is BCE's prior."""
+    logits, candidates = given(0)
+    logits.requires_grad_()
+    GBCE(V, t=t, prior=True)(logits, candidates).sum().backward()
+    assert logits.grad is not None
+    torch.testing.assert_close(logits.grad.sum(1), torch.zeros(6, dtype=torch.float64))
+    torch.testing.assert_close(GBCE(V, t=0.0, prior=True)(*given()), BCE(prior=True)(*given()), rtol=0, atol=0)
+    offset = math.log(10 / GBCE(V, t=t).beta(10))
+    torch.testing.assert_close(GBCE(V, t=t, prior=True)(*given()), GBCE(V, t=t)(given()[0] - offset, given()[1]))
+
+
 @pytest.mark.parametrize("n", [0, 41])
 def test_a_number_of_negatives_that_is_no_share_is_refused(n: int) -> None:
     with pytest.raises(ValueError, match=rf"loss=gbce with {n} negatives: sampler\.n_negatives must lie between 1 and 40"):
