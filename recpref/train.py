@@ -174,7 +174,7 @@ def _no_better(run: Run, others: list[Run]) -> Iterator[str]:
             if found < AHEAD * least:
                 yield (
                     f"no better than popular: {metric} {found:.4f} to {least:.4f}. It may not have left its start yet; "
-                    "more stopping.patience, another optimizer.lr or loss=cross_entropy may help"
+                    "more stopping.patience, another optimizer.lr, loss.prior=true (bce, gbce) or loss=cross_entropy may help"
                 )
 
 
