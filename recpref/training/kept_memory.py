@@ -12,7 +12,7 @@ import os
 import sys
 
 KEPT = 2**30  # bytes: blocks below that size stay in the heap, and so much of its end may be free
-BEFORE_2_35 = 2**25  # the largest block that older versions of glibc keep
+LEAST = 2**25  # the largest block that older versions of glibc keep: they refuse a higher threshold
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # as malloc.h has them
 SETTINGS = ("GLIBC_TUNABLES", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_MMAP_MAX_", "MALLOC_TOP_PAD_")
 
@@ -27,5 +27,5 @@ def keep_freed_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:  # another C library, such as musl
         return False
-    kept = any(mallopt(MMAP_THRESHOLD, size) for size in (KEPT, BEFORE_2_35))
+    kept = any(mallopt(MMAP_THRESHOLD, size) for size in (KEPT, LEAST))
     return bool(mallopt(TRIM_THRESHOLD, KEPT)) and kept
