@@ -19,9 +19,10 @@ M, N, V = 6, 5, 20
 ALL = components.names("loss")
 losses = pytest.mark.parametrize("name", ALL)
 OTHERWISE: dict[str, list[dict[str, Any]]] = {  # every option away from its default
+    "bce": [{"prior": True}],
     "bpr_max": [{"penalty": 0.0}],
     "cross_entropy": [{"label_smoothing": 0.1}, {"temperature": 0.5}],
-    "gbce": [{"t": 0.0}, {"t": 1.0}],
+    "gbce": [{"t": 0.0}, {"t": 1.0}, {"prior": True}],
     "sampled_softmax": [{"correction": "all"}, {"temperature": 0.5}],
     "top1": [{"weights": "softmax"}, {"penalty": 0.0}],
 }
