@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from collections.abc import Iterator
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from recpref.runs.run import Run
 
 PATIENCE = 20.0  # seconds to wait for a run of Popular that another process is making
-AHEAD = 1.1  # times Popular's validation, below which a model is said to be no better: noise of the best of some epochs is in its own
+AHEAD = 1.1  # times Popular's validation: a model below is said to be no better, because its own is the best of several epochs
 
 
 def train(arguments: list[str]) -> None:
@@ -81,9 +80,7 @@ def _fit_and_print(overrides: list[str]) -> None:
             runs += _baseline(plan, data)
     processes.wait()
     _print_rows(runs)
-    _print_course(run)
-    for text in (*_no_better(run, runs[1:]), *(f"split: {note}" for note in run.audit["notes"]), f"saved in {run.path}"):
-        print(text)
+    _print_course(run, next((other for other in runs if other.experiment.model.name == "popular"), None))
 
 
 def _baseline(plan: Plan, data: Interactions) -> list[Run]:
@@ -144,7 +141,7 @@ def _rows(runs: list[Run], columns: list[str]) -> list[list[str]]:
     return rows
 
 
-def _print_course(run: Run) -> None:
+def _print_course(run: Run, popular: Run | None) -> None:
     from recpref.training.stopping import Stopping
 
     how, stopping = run.trained, Stopping(**run.experiment.stopping)
@@ -154,6 +151,8 @@ def _print_course(run: Run) -> None:
         print(f"{how.parameters:,} parameters, {how.seconds:.0f} s of training, {epochs}; kept epoch {how.best_epoch}{by}")
         if how.underfit:
             print("underfit: validation was still rising at trainer.max_epochs (or was measured once at most); raise trainer.max_epochs")
+        elif popular is not None and not how.interrupted:
+            _print_level(run, popular, stopping.metric)
         if how.interrupted:
             print("interrupted: this is the best model until then, not a finished run")
             if state_of(run.path) is not None:
@@ -161,21 +160,19 @@ def _print_course(run: Run) -> None:
                 print(f"to go on with it: {shlex.join(['python', '-m', 'recpref.train', *said])}")
             else:
                 print("no state of it had been saved yet (see stopping.save_seconds): to train it, say the same command again")
+    for note in run.audit["notes"]:
+        print(f"split: {note}")
+    print(f"saved in {run.path}")
 
 
-def _no_better(run: Run, others: list[Run]) -> Iterator[str]:
+def _print_level(run: Run, popular: Run, metric: str) -> None:
     """What to try where patience ended at Popular's level. Losses of many negatives keep a model there for its first epochs."""
-    from recpref.training.stopping import Stopping
-
-    how, metric = run.trained, Stopping(**run.experiment.stopping).metric
-    for other in others if how.epochs and not how.interrupted and not how.underfit else []:
-        if other.experiment.model.name == "popular" and metric in run.metrics.keys() & other.metrics.keys():
-            found, least = run.metrics[metric], other.metrics[metric]
-            if found < AHEAD * least:
-                yield (
-                    f"no better than popular: {metric} {found:.4f} to {least:.4f}. It may not have left its start yet; "
-                    "more stopping.patience, another optimizer.lr, loss.prior=true (bce, gbce) or loss=cross_entropy may help"
-                )
+    found, least = run.metrics.get(metric), popular.metrics.get(metric)
+    if found is not None and least is not None and found < AHEAD * least:
+        print(
+            f"no better than popular: {metric} {found:.4f} to {least:.4f}. It may not have left its start yet; "
+            "more stopping.patience, another optimizer.lr, loss.prior=true (bce, gbce) or loss=cross_entropy may help"
+        )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ logit of -inf; it is no candidate: it enters neither sums nor counts, and gets a
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from jaxtyping import Bool, Float
@@ -24,6 +25,11 @@ class Compared(NamedTuple):
     def mean(self, values_MN: Float[Tensor, "M N"]) -> Float[Tensor, " M"]:
         """The mean over the negatives that are kept; 0 where none is. ``values_MN`` must be finite, or 0 where not kept."""
         return (values_MN * self.kept).sum(1) / self.kept.sum(1).clamp(min=1)
+
+    def with_prior(self, weight: float = 1.0) -> Compared:
+        """Scores of which 0 says the share of yes among the answers, where a yes counts ``weight`` times: less by ``log(N / weight)``."""
+        offset = math.log(max(1, self.negatives.shape[1]) / weight)
+        return self._replace(positive=self.positive - offset, negatives=self.negatives - offset)
 
 
 def compared(logits: Float[Tensor, "M C"], candidates: Candidates, loss: object) -> Compared:

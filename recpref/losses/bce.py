@@ -6,8 +6,6 @@ over the 1 + N answers as in Petrov and Macdonald, "gSASRec" (RecSys 2023).
 
 from __future__ import annotations
 
-import math
-
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
@@ -36,9 +34,7 @@ class BCE:
 
     def __call__(self, logits: Float[Tensor, "M C"], candidates: Candidates) -> Float[Tensor, " M"]:
         """Shapes: logits [M, 1 + N] -> [M]. Units: nats an answer."""
-        positive, negatives, kept = compared(logits, candidates, self)
-        if self.prior:
-            offset = math.log(max(1, negatives.shape[1]))
-            positive, negatives = positive - offset, negatives - offset
+        pair = compared(logits, candidates, self)
+        positive, negatives, kept = pair.with_prior() if self.prior else pair
         total = F.logsigmoid(positive[:, 0]) + F.logsigmoid(-negatives).sum(1)  # log sigmoid(inf) = 0
         return -total / (1 + kept.sum(1))

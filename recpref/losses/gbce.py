@@ -7,8 +7,6 @@ the power; ``log(sigmoid(s)^beta) = beta * log sigmoid(s)`` is the same number, 
 
 from __future__ import annotations
 
-import math
-
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
@@ -45,10 +43,8 @@ class GBCE:
 
     def __call__(self, logits: Float[Tensor, "M C"], candidates: Candidates) -> Float[Tensor, " M"]:
         """Shapes: logits [M, 1 + k] -> [M]. Units: nats an answer."""
-        positive, negatives, kept = compared(logits, candidates, self)
-        beta = self.beta(negatives.shape[1]) if len(logits) else 1.0
-        if self.prior:
-            offset = math.log(max(1, negatives.shape[1]) / beta)
-            positive, negatives = positive - offset, negatives - offset
+        pair = compared(logits, candidates, self)
+        beta = self.beta(pair.negatives.shape[1]) if len(logits) else 1.0
+        positive, negatives, kept = pair.with_prior(beta) if self.prior else pair
         total = beta * F.logsigmoid(positive[:, 0]) + F.logsigmoid(-negatives).sum(1)
         return -total / (1 + kept.sum(1))
