@@ -15,22 +15,28 @@ The limit is what the epoch's products of matrices take at the machine's measure
 With `target` each trains, on the file of all rows, until validation NDCG@10 is there, our model by its own recipe and RecTools' with its
 defaults; the seconds are those of training, without validation.
 
-Writes speed.csv, speed.md and speed.png into `out`, after every round.
+Writes speed.csv, speed.md and speed.png into `out`, after every round, and every answer into answers.json: the same command takes an
+interrupted run up where it was, with the same code on the same machine.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from answers import Answers
+
+import recpref
+
 HERE = Path(__file__).parent
+MACHINE = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
 DEFAULTS = {
     "out": "",
     "data": "ml_100k",
@@ -76,17 +82,6 @@ def write(path: Path, name: str, *, whole: bool) -> int:
     return len(data)
 
 
-def ask(python: str, script: Path, asked: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """What the script answers. Exits with its complaint where it fails."""
-    path = folder / "asked.json"
-    path.write_text(json.dumps(asked))
-    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
-    done = subprocess.run([python, str(script), str(path)], capture_output=True, text=True, env=environment, check=False)
-    if done.returncode:
-        sys.exit(f"{python} {script} {json.dumps(asked)} failed:\n{done.stderr[-2000:]}")
-    return dict(json.loads(done.stdout.splitlines()[-1]))
-
-
 def summary(peer: str, found: list[dict[str, Any]], batch: int, rows: int) -> dict[str, Any]:
     """One row of the table out of all rounds of one toolkit."""
     last = found[-1]
@@ -96,6 +91,7 @@ def summary(peer: str, found: list[dict[str, Any]], batch: int, rows: int) -> di
     return {
         "toolkit": peer,
         "batch": batch,
+        "rounds": len(found),
         "seconds": middle,
         "from": min(seconds),
         "to": max(seconds),
@@ -108,39 +104,40 @@ def summary(peer: str, found: list[dict[str, Any]], batch: int, rows: int) -> di
     }
 
 
-def compare(model: str, width: int, data: Path, rows: int, given: dict[str, str], folder: Path) -> list[dict[str, Any]]:
-    """All toolkits on one shape, round by round."""
+def compare(model: str, width: int, data: Path, rows: int, given: dict[str, str], answers: Answers) -> Iterator[list[dict[str, Any]]]:
+    """All toolkits on one shape: a table after every round, of the rounds so far."""
     peers = ["recpref", *filter(None, given["peers"].split(","))]
     pythons = {peer: interpreter(peer, Path(given["venvs"])) for peer in peers}
-    asked = {"data": str(data), "model": model, "width": width, "epochs": 2, "target": None}
+    asked = {"name": given["data"], "model": model, "width": width, "epochs": 2, "target": None}
     found: dict[str, list[dict[str, Any]]] = {}
     best: dict[str, int] = {}
-    for peer in peers:
-        script = HERE / "peers" / f"{peer}_peer.py"
-        sizes = [2048] if peer == "recbole" else [int(size) for size in given["batches"].split(",")]
-        tried = {size: ask(pythons[peer], script, {**asked, "batch": size}, folder) for size in sizes}
-        best[peer] = min(tried, key=lambda size: min(tried[size]["seconds"][1:]))
-        found[peer] = [tried[best[peer]]]
-        print(f"{model} d {width} {peer}: batch {best[peer]}, {found[peer][0]['seconds'][-1]:.2f} s an epoch", flush=True)
-    for _ in range(int(given["rounds"]) - 1):
+    limit: dict[str, Any] = {}
+    for turn in range(int(given["rounds"])):
         for peer in peers:
-            if peer == "recbole" and len(found[peer]) >= 2:
-                continue  # minutes an answer: twice is enough to see that it is no slip
-            found[peer].append(ask(pythons[peer], HERE / "peers" / f"{peer}_peer.py", {**asked, "batch": best[peer]}, folder))
-    limit = ask(sys.executable, HERE / "limit.py", {**asked, "batch": best["recpref"]}, folder)
-    table = [summary(peer, found[peer], best[peer], rows) for peer in peers]
-    for row in table:
-        row.update(model=model, width=width, times=row["seconds"] / table[0]["seconds"], limit=limit["operations"] / limit["rate"])
-    return table
+            script = HERE / "peers" / f"{peer}_peer.py"
+            if turn == 0:
+                sizes = [2048] if peer == "recbole" else [int(size) for size in given["batches"].split(",")]
+                tried = {size: answers.ask(pythons[peer], script, {**asked, "batch": size}, data=data) for size in sizes}
+                best[peer] = min(tried, key=lambda size: min(tried[size]["seconds"][1:]))
+                found[peer] = [tried[best[peer]]]
+                print(f"{model} d {width} {peer}: batch {best[peer]}, {found[peer][0]['seconds'][-1]:.2f} s an epoch", flush=True)
+            elif peer != "recbole" or turn == 1:  # minutes an answer of RecBole's: twice is enough to see that it is no slip
+                found[peer].append(answers.ask(pythons[peer], script, {**asked, "batch": best[peer]}, data=data, turn=turn))
+        limit = limit or answers.ask(sys.executable, HERE / "limit.py", {**asked, "batch": best["recpref"]}, data=data)
+        table = [summary(peer, found[peer], best[peer], rows) for peer in peers]
+        for row in table:
+            row.update(model=model, width=width, times=row["seconds"] / table[0]["seconds"], limit=limit["operations"] / limit["rate"])
+        yield table
 
 
-def quality(model: str, width: int, data: Path, given: dict[str, str], folder: Path) -> list[dict[str, Any]]:
+def quality(model: str, width: int, data: Path, given: dict[str, str], answers: Answers) -> list[dict[str, Any]]:
     """Seconds of training until validation NDCG@10 reaches the target."""
     table = []
     for peer in ("recpref", *[name for name in given["peers"].split(",") if name == "rectools"]):
         batch = int(given["batches"].split(",")[0]) if peer != "recpref" else 32
-        asked = {"data": str(data), "model": model, "width": width, "epochs": int(given["epochs"]), "target": float(given["target"])}
-        found = ask(interpreter(peer, Path(given["venvs"])), HERE / "peers" / f"{peer}_peer.py", {**asked, "batch": batch}, folder)
+        asked = {"name": given["data"], "model": model, "width": width, "epochs": int(given["epochs"]), "target": float(given["target"])}
+        script = HERE / "peers" / f"{peer}_peer.py"
+        found = answers.ask(interpreter(peer, Path(given["venvs"])), script, {**asked, "batch": batch}, data=data)
         row = {"toolkit": peer, "model": model, "width": width, "batch": batch, "epochs": len(found["seconds"])}
         table.append({**row, "seconds": sum(found["seconds"]), "ndcg@10": found["reached"][-1], "GB": found["memory"] / 2**30})
         table[-1]["times"] = table[-1]["seconds"] / table[0]["seconds"]
@@ -158,8 +155,7 @@ def report(table: list[dict[str, Any]], given: dict[str, str], out: Path) -> Non
     command = "python benchmarks/speed/compare.py out=FOLDER " + " ".join(
         f"{key}={value}" for key, value in given.items() if value and key not in ("venvs", "out")
     )
-    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end"
-    about = f"{given['data']}, two threads, {machine}"
+    about = f"{given['data']}, two threads, {MACHINE}, load {os.getloadavg()[0]:.1f} at the end"
     (out / "speed.md").write_text(f"# Speed beside peers\n\n{about}\n\n`{command}`\n\n{frame.to_markdown(index=False, floatfmt=',.2f')}\n")
     if not given["target"]:
         draw(frame, out / "speed.png")
@@ -189,6 +185,8 @@ def main() -> None:
     given = DEFAULTS | dict(text.split("=", 1) for text in sys.argv[1:])
     if not given["out"] or set(given) - set(DEFAULTS):
         sys.exit(__doc__)
+    out = Path(given["out"])
+    answers = Answers(out / "answers.json", machine=MACHINE, sources=(Path(recpref.__file__).parent, HERE / "peers"))
     table: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "rows.csv"
@@ -196,11 +194,16 @@ def main() -> None:
         for model in given["models"].split(","):
             for width in map(int, given["widths"].split(",")):
                 if given["target"]:
-                    table += quality(model, width, data, given, Path(folder))
+                    tables = iter([quality(model, width, data, given, answers)])
                 else:
-                    table += compare(model, width, data, rows, given, Path(folder))
-                report(table, given, Path(given["out"]))
-    print((Path(given["out"]) / "speed.md").read_text())
+                    tables = compare(model, width, data, rows, given, answers)
+                part: list[dict[str, Any]] = []
+                for part in tables:
+                    report(table + part, given, out)
+                table += part
+    if answers.said:
+        print(f"{answers.said} answers were in {answers.file} already")
+    print((out / "speed.md").read_text())
 
 
 if __name__ == "__main__":
