@@ -53,6 +53,7 @@ class Sharded(Table):
         if first():
             self.shards, self.weight = None, nn.Parameter(weight)
             self.keep_biases(self.num_embeddings - 1, bias is not None)
+            self.never = self.never.to(weight)  # by now training has ended, and with it the precision that it made tensors in
             self.bias = None if bias is None else nn.Parameter(bias)
 
     def forward(self, items: Int[Tensor, "*S"]) -> Float[Tensor, "*S D"]:

@@ -94,7 +94,7 @@ def test_the_lists_are_those_of_a_whole_ranking_without_the_others(run: Run, sai
     wanted = wanted.groupby("user").head(2).reset_index(drop=True)
     found = run.recommend(FRAME, 2, filter_seen=filter_seen, **said)
     assert found[["user", "item"]].equals(wanted[["user", "item"]])
-    np.testing.assert_allclose(found.score, wanted.score, rtol=1e-5)
+    np.testing.assert_allclose(found.score, wanted.score, rtol=1e-5, atol=1e-6)
     assert found["rank"].tolist() == (wanted.groupby("user").cumcount() + 1).tolist()
 
 
@@ -141,9 +141,9 @@ def test_everybodys_own_candidates_are_put_in_the_order_of_a_whole_ranking(run: 
         found = run.rerank(FRAME, given, filter_seen=filter_seen, batch_size=5)
     assert found[["user", "item"]].equals(wanted[["user", "item"]])
     assert found["rank"].tolist() == (wanted.groupby("user").cumcount() + 1).tolist()
-    np.testing.assert_allclose(found.score, wanted.score, rtol=1e-5)
+    np.testing.assert_allclose(found.score, wanted.score, rtol=1e-5, atol=1e-6)
     best = run.rerank(FRAME, pairs, 2, filter_seen=filter_seen)
-    pd.testing.assert_frame_equal(best, found.groupby("user").head(2).reset_index(drop=True))
+    pd.testing.assert_frame_equal(best, found.groupby("user").head(2).reset_index(drop=True), atol=1e-6)
 
 
 def test_candidates_without_a_history_are_counted_and_other_ids_refused(run: Run) -> None:
