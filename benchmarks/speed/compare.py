@@ -31,7 +31,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from answers import Answers
+from kept_answers import Answers
 
 import recpref
 

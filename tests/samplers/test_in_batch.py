@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 from scipy.stats import chisquare
+from several import LEAVE
 
 from recpref.samplers.in_batch import InBatch
 from recpref.types import Batch, History
@@ -28,7 +29,6 @@ targets = torch.tensor([[1, 0, 2]]) if rank == 0 else torch.tensor([[3, 5, 4]])
 batch = Batch(History(targets, torch.tensor([1])), targets)
 found = InBatch(np.array([0, 4, 3, 2, 1, 5, 5]), None, n_negatives=6)(batch, torch.Generator())
 print(sorted(found.negatives[0].tolist()), found.positive.tolist(), int(found.hit.sum()))
-dist.destroy_process_group()
 """
 
 
@@ -53,7 +53,10 @@ def test_targets_of_all_processes_are_gathered(tmp_path: Path) -> None:
     """Two targets here and three there: both processes see all five, and each row's own is a hit."""
     started = [
         subprocess.Popen(
-            [sys.executable, "-c", PROCESS, str(rank), str(tmp_path / "meeting")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-c", PROCESS + LEAVE, str(rank), str(tmp_path / "meeting")],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for rank in (0, 1)
     ]

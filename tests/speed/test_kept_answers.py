@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-FILE = Path(__file__).parents[2] / "benchmarks" / "speed" / "answers.py"
+FILE = Path(__file__).parents[2] / "benchmarks" / "speed" / "kept_answers.py"
 Answers = runpy.run_path(str(FILE))["Answers"]
 SCRIPT = """
 import json, pathlib, sys
