@@ -2,6 +2,7 @@
 
 resume=runs/... continues an interrupted training. --help lists models, losses, data sets and every option with its
 default; --cfg prints the composed experiment. trainer.strategy=ddp trainer.devices=2 trains in two processes, of which the first prints.
+Ctrl-C keeps the best model until then and exits with 130.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from recpref.runs.run import Run
 
 PATIENCE = 20.0  # seconds to wait for a run of Popular that another process is making
+INTERRUPTED = 130  # exit status: what follows in a script, such as the next seed, is not to go on
 AHEAD = 1.1  # times Popular's validation: a model below is said to be no better, because its own is the best of several epochs
 
 
@@ -71,7 +73,9 @@ def _fit_and_print(overrides: list[str]) -> None:
     elif resume is None and ends(path):
         print(f"a finished run is in {path}: this one trains anew, and replaces it once it is finished")
     print(f"run: {path}", flush=True)
+    began = time.time()
     run = run_of(plan, data, resume=resume)
+    older = (run.path / "metrics.json").stat().st_mtime < began and not processes.restarted()
     runs = [run]
     if run.experiment.start != "none":
         runs.append(Run.load(run.experiment.start, trust=tuple(components.foreign(run.experiment).values())))
@@ -81,6 +85,12 @@ def _fit_and_print(overrides: list[str]) -> None:
     processes.wait()
     _print_rows(runs)
     _print_course(run, next((other for other in runs if other.experiment.model.name == "popular"), None))
+    if older:
+        print("this training was interrupted, and all of the above is of the finished run that was there before")
+    if (
+        run.trained.interrupted or older
+    ) and processes.world() == 1:  # of several, whoever started them might take it for a failure, and start again
+        raise SystemExit(INTERRUPTED)
 
 
 def _baseline(plan: Plan, data: Interactions) -> list[Run]:

@@ -179,7 +179,7 @@ def test_a_signal_is_a_clean_stop_that_can_be_continued(number, frame, tmp_path)
     place = _wait_for_state(out, process)
     process.send_signal(number)
     printed = process.communicate(timeout=60)[0]
-    assert process.returncode == 0, printed
+    assert process.returncode == 130, printed
     assert "interrupted: this is the best model until then" in printed
     run = recpref.load(place.with_name(place.name.removeprefix(".").removesuffix(".partial")))
     assert run.metrics["train/interrupted"] is True
