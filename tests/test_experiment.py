@@ -482,6 +482,21 @@ class Stop:
         monkeypatch.setattr(SaveState, "on_train_epoch_end", on_train_epoch_end)
 
 
+def test_flips_of_a_refit_that_is_stopped_are_not_taken_for_those_of_the_model(data: Interactions, tmp_path: Path) -> None:
+    """They are of the model that validation chose, until the refit is finished."""
+    nbpo = ("objective=nbpo", "objective.warmup_epochs=0", "sampler=uniform", "sampler.n_negatives=3", "optimizer.lr=0.01")
+    options = (*nbpo, "trainer.max_epochs=3", "stopping.patience=9", "stopping.save_seconds=0", "logger=csv")
+    chosen = fit(tmp_path / "chosen", data, *options)
+    with pytest.MonkeyPatch.context() as patch:
+        Stop(patch, refit=True, epochs=1)
+        stopped = fit(tmp_path / "stopped", data, *options, "refit=true")
+    assert (stopped.path / "refit" / "objective.safetensors").is_file()
+    assert weights(stopped) == weights(chosen)
+    assert torch.equal(stopped.objective_state["flips.by_level"], chosen.objective_state["flips.by_level"])
+    finished = recpref.fit(data=data, resume=stopped.path)
+    assert not torch.equal(finished.objective_state["flips.by_level"], chosen.objective_state["flips.by_level"])
+
+
 def test_a_refit_that_is_stopped_leaves_what_validation_chose(data: Interactions, tmp_path: Path) -> None:
     """And ``resume`` goes on with the refit where it was, to the weights of one that was never stopped."""
     options = ("refit=true", "trainer.max_epochs=4", "stopping.patience=9", "optimizer.lr=1e-3", "stopping.save_seconds=0", "logger=csv")

@@ -73,6 +73,7 @@ class Flips(nn.Module):
         self.activity.copy_(torch.from_numpy(_standardised(np.append(0, np.diff(train.offsets)))))
         taken = np.append(0, np.diff(train.offsets)).clip(1, train.n_items - 1)
         self.sampling.copy_(torch.from_numpy(np.log(taken / (train.n_items - taken))))
+        self.sampling[0] = self.sampling[1:].mean()  # nobody in particular
         return self
 
     def forward(self, h_MD: Float[Tensor, "M D"], user: Int[Tensor, " M"], items: Int[Tensor, "#M C"]) -> Float[Tensor, "M C"]:

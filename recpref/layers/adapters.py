@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from recpref.layers.dropout import Dropout
+from recpref.layers.frequencies import filtered
 from recpref.layers.initial import initialise
 from recpref.layers.transformer import LN_EPS
 
@@ -54,12 +55,7 @@ class ListFilter(nn.Module):
         initialise(self)
 
     def forward(self, c_BKD: Float[Tensor, "B K D"]) -> Float[Tensor, "B K D"]:
-        return self.norm(c_BKD + self.dropout(self.output(self.filtered(c_BKD))), c_BKD)
-
-    def filtered(self, c_BKD: Float[Tensor, "B K D"]) -> Float[Tensor, "B K D"]:
-        """Each channel in frequencies of rank, weighed, and back."""
-        spectrum = torch.fft.rfft(c_BKD, dim=1, norm="ortho") * torch.view_as_complex(self.filter)
-        return torch.fft.irfft(spectrum, n=c_BKD.shape[1], dim=1, norm="ortho")
+        return self.norm(c_BKD + self.dropout(self.output(filtered(c_BKD, self.filter))), c_BKD)
 
 
 class Reading(NamedTuple):

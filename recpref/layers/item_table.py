@@ -68,10 +68,14 @@ class ItemTable(Table, nn.Embedding):
 
 
 def with_tables(model: nn.Module, made: Callable[[ItemTable], nn.Module]) -> bool:
-    """Replaces the table ``items`` of a model, or of the model it wraps, by what is made for it. Returns whether there was one."""
+    """Replaces the table ``items`` of a model, or of the model it wraps, by what is made for it, which learns only if the old one did.
+    Returns whether there was one."""
     found = [part for part in readers(model) if isinstance(part.items, ItemTable)]
     for part in found:
+        learns = part.items.weight.requires_grad
         part.items = made(part.items)
+        if not learns:
+            part.items.requires_grad_(False)
     return bool(found)
 
 

@@ -5,9 +5,10 @@ the authors' code. Round r adapts the items of the history by the lists of round
 rounds (see ``recpref.layers.adapters``); round 1 is the model itself. Divergences, each on purpose and each an option where it changes
 numbers:
 
-* lists hold nothing of the history (``exclude_history``): what is recommended does not either. The authors' lists may hold it;
+* lists hold nothing of the history (``exclude_history``): what is recommended does not either, unless ``evaluation.filter_seen=false``.
+  The authors' lists may hold it. They are the best of the whole catalogue, even where some candidates only are to be ranked;
 * padding keeps the vector that it has in round 1 (``mask_padding``). Theirs becomes ``LN(mean of the lists)``, which reaches every
-  backbone that does not mask padding itself;
+  backbone that does not mask padding itself, as all of recpref's do;
 * adapted vectors keep the length of what they replace (``keep_scale``, see ``recpref.layers.adapters``);
 * lists are chosen without gradients, which ids do not carry, and each is filtered and read once, not in every later round.
 """

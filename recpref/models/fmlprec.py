@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recpref.layers.dropout import Dropout
+from recpref.layers.frequencies import filtered
 from recpref.layers.initial import initialise
 from recpref.layers.item_table import ItemTable
 from recpref.layers.reading import last_state, shortened
@@ -41,13 +42,8 @@ class FilterLayer(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
-        x = self.filter_norm(x + self.dropout(self.filtered(x)))
+        x = self.filter_norm(x + self.dropout(filtered(x, self.filter)))
         return self.feed_forward_norm(x + self.dropout(self.down(F.gelu(self.up(x)))))
-
-    def filtered(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
-        """Equations 2 to 4: each channel convolved, around the window's ends, with the inverse transform of its filter."""
-        spectrum = torch.fft.rfft(x, dim=1, norm="ortho") * torch.view_as_complex(self.filter)
-        return torch.fft.irfft(spectrum, n=x.shape[1], dim=1, norm="ortho")
 
 
 class FMLPRec(nn.Module):

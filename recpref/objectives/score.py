@@ -110,10 +110,11 @@ class Source(NamedTuple):
 
     @classmethod
     def of(cls, model: Scorer) -> Source:
-        """By ``rows(items)`` where a model has it: the vectors and biases of these items, out of its table ``items``."""
-        if hasattr(model, "rows") and hasattr(model, "items"):
-            by_rows = bool(getattr(model.items, "sparse", False)) or divided_table(model) is not None
-            return cls(model.items.num_embeddings, model.table, model.rows, by_rows)
+        """By ``rows(items)`` where a model, or its base, has it: the vectors and biases of these items, out of its table ``items``."""
+        reader: Any = model if hasattr(model, "rows") else getattr(model, "base", None)
+        if hasattr(reader, "rows") and hasattr(reader, "items"):
+            by_rows = bool(getattr(reader.items, "sparse", False)) or divided_table(reader) is not None
+            return cls(reader.items.num_embeddings, model.table, reader.rows, by_rows)
         return cls.table(*model.table())
 
     @classmethod

@@ -104,8 +104,9 @@ class Run:
 
     @cached_property
     def objective_state(self) -> dict[str, Tensor]:
-        """What the objective learned beside the model (of the refit, where there was one); empty where it learns nothing."""
-        found = [file for file in (self.path / "refit" / OBJECTIVE, self.path / OBJECTIVE) if file.is_file()]
+        """What the objective learned beside the model (of the refit, where one was finished); empty where it learns nothing."""
+        places = [self.path] if self.trained.interrupted else [self.path / "refit", self.path]
+        found = [place / OBJECTIVE for place in places if (place / OBJECTIVE).is_file()]
         return load_file(found[0]) if found else {}
 
     def posterior(self) -> Run:

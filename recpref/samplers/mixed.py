@@ -25,10 +25,10 @@ class Mixed:
     """``round(share * n_negatives)`` negatives from ``source``, the others uniform.
 
     ``q`` is that of the mixture, ``(n1 q1 + n2 / V) / (n1 + n2)``, whichever part an item came from. ``alpha`` is the power
-    of ``source="popularity"``. ``shared`` negatives are one set for the whole batch; those from the batch always are. The
+    of ``source="popularity"``, 0.75 unless said. ``shared`` negatives are one set for the whole batch; those from the batch always are. The
     positive, and with ``exclude_history`` what the user has in training, are marked as hits.
 
-    Raises: ValueError for a share that leaves one part empty, for ``shared=false`` with negatives from the batch, and for
+    Raises: ValueError for a share that leaves one part empty, for ``shared=false`` or an ``alpha`` with negatives from the batch, and for
     fewer negatives than 1 or more than items.
     """
 
@@ -41,7 +41,7 @@ class Mixed:
         n_negatives: int = 256,
         source: Literal["in_batch", "popularity"] = "in_batch",
         share: float = 0.5,
-        alpha: float = 0.75,
+        alpha: float | None = None,
         shared: bool = True,
         exclude_history: bool = False,
     ):
@@ -51,8 +51,11 @@ class Mixed:
             raise ValueError(f"sampler.share={share} of {n_negatives} negatives leaves one part empty; use sampler={source} or uniform")
         if source == "in_batch" and not shared:
             raise ValueError("sampler.shared=false cannot be with sampler.source=in_batch: the targets of a batch are one set")
+        if source == "in_batch" and alpha is not None:
+            raise ValueError(f"sampler.alpha={alpha} is the power of popularity; it needs sampler.source=popularity")
         self.n_items, self.n_negatives, self.source, self.shared = n_items, n_negatives, source, shared
-        self.q = shares(item_counts, alpha if source == "popularity" else 1.0)
+        power = 0.75 if alpha is None else alpha
+        self.q = shares(item_counts, power if source == "popularity" else 1.0)
         self.cumulative = self.q[1:].cumsum(0)
         self.histories = Histories(train, n_items) if exclude_history else None
 

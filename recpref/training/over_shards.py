@@ -28,14 +28,14 @@ class OverShards:
         """
         assert query.candidates is None  # validation has none
         shards, items = self.model.items.shards, query.history.items
-        state = self.model.state(query.history if len(items) else _somebody(items))[: len(items)]
+        state = self.model.state(query.history if len(items) else self._somebody(items))[: len(items)]
         exclude = items[:, :0] if query.exclude is None else query.exclude
         width = int(gathered(items.new_tensor([exclude.shape[1]])).max())
         excluded = gathered(F.pad(exclude, (0, width - exclude.shape[1])))
         found = shards.best(everybodys(state, shards.group), k, exclude=excluded, place=self.place)
         return Ranking(*(own(part, len(items), shards.group) for part in found))
 
-
-def _somebody(items: torch.Tensor) -> History:
-    """A user without a history: models do not know an empty batch."""
-    return History(items.new_zeros(1, 1), items.new_zeros(1))
+    def _somebody(self, items: torch.Tensor) -> History:
+        """A user without a history: models do not know an empty batch."""
+        time = items.new_zeros(1, 1) if getattr(self.model, "needs_time", False) else None
+        return History(items.new_zeros(1, 1), items.new_zeros(1), time)

@@ -48,6 +48,11 @@ def test_parts_by_hand():
     torch.testing.assert_close(found, torch.tensor(expected))
 
 
+def test_sampling_takes_nobody_in_particular_for_an_average_user():
+    """Users who took two of three items (at most one less than there are) and one: odds of 2 and of one half."""
+    np.testing.assert_allclose(flips("sampling", prior=0.5).sampling, [0, np.log(2), -np.log(2)], atol=1e-6)
+
+
 def test_what_sampling_does_to_the_odds():
     """User 2 has one of three items: log(1/2). User 1 has all three, which is taken as two: log 2."""
     found = flips("sampling", prior=0.5)(torch.zeros(2, 4), torch.tensor([1, 2]), torch.tensor([[1], [3]]))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from recpref import components
+from recpref.composition.compose import compose
 from recpref.layers.reading import encoded_at, last_column
 from recpref.losses.bce import BCE
 from recpref.losses.cross_entropy import CrossEntropy
@@ -152,6 +153,39 @@ def test_a_base_at_rate_zero_stays_as_it_is(name: str) -> None:
         if not key.startswith("base."):
             torch.testing.assert_close(far, beside[key])
     assert torch.equal(next(model.rounds(HISTORIES)), first)
+
+
+@pytest.mark.parametrize("table", ["hashed", "quotient_remainder"])
+def test_a_base_at_rate_zero_keeps_the_table_that_was_chosen_for_it(table: str) -> None:
+    """``table=`` replaces the base's table after the base was frozen."""
+    shape = [f"base.{key}={value}" for key, value in SMALL.items()]
+    rows = {"hashed": "table.n_rows=5", "quotient_remainder": "table.n_rows=5"}[table]
+    for rate in (0, 1):
+        plan = compose(["model=ada_retrieval", *shape, "model.per_round=3", f"model.base_lr={rate}", f"table={table}", rows])
+        model = components.model_of(plan, {"n_items": V, "n_users": 3})
+        assert type(model.base.items).__name__.lower() == table.replace("_", "")
+        assert {parameter.requires_grad for parameter in model.base.parameters()} == {bool(rate)}
+
+
+@pytest.mark.parametrize("name", ["sasrec", "fmlprec"])
+def test_rows_of_the_base_that_nobody_read_keep_every_bit(name: str) -> None:
+    """``optimizer.sparse=true``: the loss and the gradients are those of a whole table, and others' rows do not decay."""
+    model, whole = ada(name).eval(), ada(name).eval()
+    optimizer, _ = Optimizer(sparse=True, weight_decay=0.5)(model, 10)
+    losses = [loss_of(each, name, OBJECTIVES[0]) for each in (model, whole)]
+    torch.testing.assert_close(*losses)
+    for loss in losses:
+        loss.backward()
+    gradient = model.base.items.weight.grad
+    assert gradient.is_sparse
+    read = set(gradient.coalesce().indices()[0].tolist())
+    assert len(read) < V
+    torch.testing.assert_close(gradient.to_dense(), whole.base.items.weight.grad, atol=1e-6, rtol=1e-5)
+    before = model.base.items.weight.detach().clone()
+    optimizer.step()
+    moved = (model.base.items.weight.detach() != before).any(1).nonzero().flatten().tolist()
+    assert set(moved) <= read | {PAD}
+    assert moved
 
 
 def test_the_base_learns_at_its_own_rate() -> None:

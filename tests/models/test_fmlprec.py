@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from recpref.layers.frequencies import filtered
 from recpref.models.fmlprec import FilterLayer, FMLPRec
 from recpref.types import History
 
@@ -44,7 +45,7 @@ def test_a_filter_is_a_circular_convolution(length):
     for t in range(length):
         for s in range(length):
             expected[:, t] += kernel[s] * x[:, (t - s) % length]
-    torch.testing.assert_close(layer.filtered(x), expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(filtered(x, layer.filter), expected, atol=1e-5, rtol=1e-4)
 
 
 @torch.no_grad()
@@ -52,7 +53,7 @@ def test_the_filter_of_ones_changes_nothing():
     """1 + 0i at every frequency: the identity, and the layer is LN(2 x) = LN(x) and a feed-forward network."""
     layer, x = layer_of(6), torch.randn(2, 6, 8)
     layer.filter[..., 0], layer.filter[..., 1] = 1.0, 0.0
-    torch.testing.assert_close(layer.filtered(x), x, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(filtered(x, layer.filter), x, atol=1e-6, rtol=1e-5)
     normed = F.layer_norm(x, (8,), eps=1e-12)
     expected = F.layer_norm(normed + layer.down(F.gelu(layer.up(normed))), (8,), eps=1e-12)
     torch.testing.assert_close(layer(x), expected, atol=1e-5, rtol=1e-4)
@@ -64,7 +65,7 @@ def test_the_filter_of_the_lowest_frequency_is_the_mean():
     layer, x = layer_of(6), torch.randn(2, 6, 8)
     layer.filter.zero_()
     layer.filter[0, :, 0] = 1.0
-    torch.testing.assert_close(layer.filtered(x), x.mean(1, keepdim=True).expand_as(x), atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(filtered(x, layer.filter), x.mean(1, keepdim=True).expand_as(x), atol=1e-6, rtol=1e-5)
 
 
 @torch.no_grad()
@@ -73,7 +74,7 @@ def test_a_turn_of_phase_is_a_shift():
     layer, x = layer_of(6), torch.randn(2, 6, 8)
     turn = torch.exp(-2j * torch.pi * torch.arange(4) / 6)
     layer.filter.copy_(torch.view_as_real(turn)[:, None].expand(-1, 8, -1))
-    torch.testing.assert_close(layer.filtered(x), x.roll(1, dims=1), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(filtered(x, layer.filter), x.roll(1, dims=1), atol=1e-5, rtol=1e-4)
 
 
 def test_every_batch_is_brought_to_the_same_length():

@@ -54,6 +54,7 @@ def test_a_batch_that_has_fewer_targets_gives_fewer() -> None:
     [
         ({"share": 0.0}, r"sampler\.share=0\.0 of 4 negatives leaves one part empty; use sampler=in_batch or uniform"),
         ({"share": 1.0}, r"sampler\.share=1\.0"),
+        ({"alpha": 0.5}, r"sampler\.alpha=0\.5 is the power of popularity; it needs sampler\.source=popularity"),
         ({"shared": False}, r"sampler\.shared=false cannot be with sampler\.source=in_batch"),
     ],
 )
