@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import platform
 import shlex
 import subprocess
 import sys
@@ -148,7 +149,8 @@ def _tune(asked: Asked, wanted: dict[str, str], pairs: dict[str, str], arguments
     place.mkdir(parents=True, exist_ok=True)
     url = asked.storage or f"sqlite:///{place.resolve() / 'study.db'}"
     problem = Problem(fixed, space, data, place / study.STAGES)
-    found = study.opened(url, problem, search, worker=worker)
+    machine = platform.node() if asked.storage else ""  # the same command may be at work on others
+    found = study.opened(url, problem, search, worker=worker, machine=machine)
     try:
         if workers > 1:
             failed = _together(arguments, workers)
@@ -183,6 +185,8 @@ def _together(arguments: list[str], workers: int) -> int:
     try:
         return sum(process.wait() != 0 for process in processes)
     except KeyboardInterrupt:
+        for process in processes:  # a terminal has told them, too, and training that is stopping already takes no notice of this
+            process.terminate()
         for process in processes:
             process.wait()
         raise

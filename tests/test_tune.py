@@ -76,6 +76,24 @@ def test_two_workers_share_one_study(csv, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="who started whom is read from /proc")
+def test_who_tells_the_first_process_to_stop_stops_its_workers(csv, tmp_path):
+    """A supervisor's SIGINT goes to one process; a terminal's to all."""
+    process = start(*TINY, csv, "n_trials=1000", "workers=2", f"studies={tmp_path}/studies", "pruner=none")
+    deadline = time.monotonic() + 300
+    while not list((tmp_path / "studies").glob("*/sasrec/default/study.db")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while len(workers := [int(pid) for pid in children.read_text().split()]) < 2 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    time.sleep(15)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, said
+    assert "interrupted; what was finished is in" in said
+    assert not any(map(runs, workers))
+
+
 def runs(pid: int) -> bool:
     """Whether a process of that number is there, and not only its name."""
     try:

@@ -240,7 +240,10 @@ def matched(protocol: Conditions, plan: Plan, sizes: Sizes) -> tuple[Literal["ye
     own = [*(["refit"] if plan.refit else []), *(["valid_known"] if ours.valid_known is not None else [])]
     needed = ("split", "ranking", "filter_seen", *own)
     unsaid = [name for name in needed if said[name] is None]
-    doubts = [*([f"{', '.join(unsaid)} not said there"] if unsaid else []), *(f"{option} here" for option in _rows_of_its_own(plan))]
+    doubts = [
+        *([f"{', '.join(unsaid)} not said there"] if unsaid else []),
+        *(f"{option} here" for option in (*_rows_of_its_own(plan), *_split_of_its_own(plan))),
+    ]
     return ("not known", "; ".join(doubts)) if doubts else ("yes", "")
 
 
@@ -251,6 +254,13 @@ def _rows_of_its_own(plan: Plan) -> list[str]:
     card = cards.card(plan.data.name)
     usual = {"k_core": None, "min_rating": None, "rating": None, "duplicates": None, "ties": "file", **card.filter, "time": card.time}
     return [f"data.{key}={value}" for key in usual if (value := plan.data.options.get(key)) not in (None, usual[key])]
+
+
+def _split_of_its_own(plan: Plan) -> list[str]:
+    """The options by which a plan divides otherwise than its split does by itself, those apart that claims speak of and the seed."""
+    usual = {name: option.default for name, option in components.options_of(components.find("split", plan.split.name)).items()}
+    asked = {name: plan.split.options.get(name, usual[name]) for name in usual if name not in ("seed", "valid_users", "valid_known")}
+    return [f"split.{name}={value}" for name, value in asked.items() if value != usual[name]]
 
 
 def _said(value: object) -> str:

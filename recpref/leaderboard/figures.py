@@ -98,12 +98,16 @@ def _point(row: Row, metric: str, seconds: float, place: int) -> dict[str, Any]:
 
 
 def training(rows: Sequence[Row]) -> Figure | None:
-    """The validation metric that chose, against epochs: a line a seed, a colour a model."""
-    traces, cells = [], []
+    """The validation metric that chose, against epochs: a line a seed, a colour a model. A damaged log is named and not drawn."""
+    traces, cells, damaged = [], [], []
     for place, row in enumerate(rows):
         for number, path in enumerate(row.paths):
-            curve = recorded_once(path).curve
             metric = f"valid/ndcg@{row.plan.stopping['k']}"
+            try:
+                curve = recorded_once(path).curve
+            except ValueError as error:
+                damaged.append(f"{error}.")
+                continue
             if metric not in curve:
                 continue
             shown = curve.dropna(subset=metric)
@@ -115,7 +119,7 @@ def training(rows: Sequence[Row]) -> Figure | None:
         return None
     layout = {"xaxis": {"title": {"text": "epoch"}}, "yaxis": {"title": {"text": "validation NDCG"}}}
     note = "A line a seed. A line that still rises at its end was cut short."
-    return Figure("Training", note, traces, layout, ["model", "seed", "epoch", "validation NDCG"], cells)
+    return Figure("Training", " ".join([note, *damaged]), traces, layout, ["model", "seed", "epoch", "validation NDCG"], cells)
 
 
 def by_group(rows: Sequence[Row], metric: str, title: str, axis: str, groups: dict[str, str]) -> Figure | None:

@@ -61,7 +61,10 @@ class Record:
             raise ValueError(f"{self.path}/logs is damaged: {_line(error)}") from error
         if not frames:
             return pd.DataFrame({"epoch": []})
-        merged = pd.concat(frames).groupby("epoch", as_index=False).last()  # a resumed training logs its epoch again
+        together = pd.concat(frames)
+        if "epoch" not in together:
+            raise ValueError(f"{self.path}/logs is damaged: no column epoch")
+        merged = together.groupby("epoch", as_index=False).last()  # a resumed training logs its epoch again
         return merged.assign(epoch=merged.epoch.astype(int) + 1)
 
 

@@ -78,6 +78,8 @@ def read(name: str) -> Suite:
     content["name"] = file.stem
     for key, kind in (("grids", Grid), ("curves", Curve), ("tuned", Tuned)):
         if key in content:
+            if not isinstance(content[key], list):
+                raise ValueError(f"{file}: {key} = {content[key]!r} must be tables, each under [[{key}]]")
             content[key] = [_of(kind, part, f"{file}: {key}") for part in content[key]]
     suite = _of(Suite, content, str(file))
     _check(suite, file)

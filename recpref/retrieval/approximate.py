@@ -18,6 +18,7 @@ from recpref.suggest import unknown
 from recpref.types import PAD, MultiRound, Query, Ranking, Retriever
 
 KINDS = ("hnsw", "ivf")
+COMPARED = 2**26  # pairs of what was found and what is not wanted that are compared at once: 64 MB
 
 
 class Approximate:
@@ -107,7 +108,9 @@ def _left(items: Int[Tensor, "B W"], scores: Float[Tensor, "B W"], exclude: Int[
     """The first k of each row that are not excluded."""
     keep = items != PAD
     if exclude is not None:
-        keep &= ~(items[:, :, None] == exclude.cpu()[:, None, :]).any(2)
+        rows = max(1, COMPARED // max(1, items.shape[1] * exclude.shape[1]))
+        parts = zip(items.split(rows), exclude.cpu().split(rows), strict=True)
+        keep &= ~torch.cat([(found[:, :, None] == unwanted[:, None, :]).any(2) for found, unwanted in parts])
     order = (~keep).int().argsort(dim=1, stable=True)[:, :k]
     items, scores, keep = (part.gather(1, order) for part in (items, scores, keep))
     fill = (0, max(0, k - items.shape[1]))

@@ -77,7 +77,7 @@ def space_of(model: str, wanted: dict[str, str], fixed: Iterable[str]) -> dict[s
     """
     fixed = list(fixed)
     settled = set(chosen(fixed)) - set(wanted)
-    lines = {**chosen(declared(model)), **wanted}
+    lines = {**_of_parts(chosen(declared(model)), compose(fixed)), **wanted}
     space = {key: dimension(key, text) for key, text in sorted(lines.items()) if key not in settled}
     if not space:
         raise ValueError(f"model={model} declares no search space, or all of it is fixed; add one such as space.model.d_model=[64,128]")
@@ -87,6 +87,17 @@ def space_of(model: str, wanted: dict[str, str], fixed: Iterable[str]) -> dict[s
         for value in choice.values if isinstance(choice, Among) else (_written(choice, choice.low), _written(choice, choice.high)):
             _check(key, value, fixed)
     return space
+
+
+def _of_parts(lines: dict[str, str], plan: Plan) -> dict[str, str]:
+    """Those lines whose option the plan's part of that kind has: a model declares them for the parts of its own recipe."""
+
+    def has(key: str) -> bool:
+        kind, _, option = key.partition(".")
+        part = getattr(plan, kind, None)
+        return kind not in components.PACKAGES or part is None or option in components.options_of(components.find(kind, part.name))
+
+    return {key: text for key, text in lines.items() if has(key)}
 
 
 def _check(key: str, value: str, fixed: Sequence[str]) -> None:

@@ -10,6 +10,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from recpref.composition.compose import compose
+from recpref.runs.source import seen
 from recpref.tuning.counting import ENDED, SURPLUS, Surplus, alive_is_known, counting, in_hand, taken
 from recpref.tuning.space import text_of
 from recpref.tuning.trial import Problem
@@ -20,6 +22,7 @@ HEARTBEAT = 10  # seconds; a trial that has been silent for ``SILENT`` of them b
 SILENT = 4
 ROUNDING = 2  # seconds; a data base may count in whole ones
 NAME = "recpref"
+FAILURES = (ValueError, FloatingPointError, MemoryError)  # of a trial alone: the search goes on
 STAGES = ".first_stages"  # the folder of a study in which they are kept: hidden, so that no report takes them for runs
 
 
@@ -31,11 +34,12 @@ class Search(NamedTuple):
     pruner: Literal["median", "none"] = "median"
     seed: int = 1
 
-    def __call__(self, worker: int, tried: int = 0) -> tuple[Any, Any]:
-        """The sampler of a worker, and the pruner. One that goes on after ``tried`` trials does not draw the same again."""
+    def __call__(self, worker: int, tried: int = 0, machine: str = "") -> tuple[Any, Any]:
+        """The sampler of a worker, and the pruner. One that goes on after ``tried`` trials does not draw the same again, nor does one on
+        another ``machine``, where several share a study."""
         import optuna
 
-        seed = int(np.random.SeedSequence((self.seed, worker, tried)).generate_state(1)[0])
+        seed = int(np.random.SeedSequence((self.seed, worker, tried, *machine.encode())).generate_state(1)[0])
         found = {"tpe": optuna.samplers.TPESampler, "gp": optuna.samplers.GPSampler, "random": optuna.samplers.RandomSampler}
         pruner = (
             optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=5) if self.pruner == "median" else optuna.pruners.NopPruner()
@@ -44,7 +48,8 @@ class Search(NamedTuple):
 
 
 def storage(url: str) -> Any:
-    """A data base that knows which trials are alive; those of a killed worker are tried again with the same values.
+    """A data base that knows which trials are alive; those of a killed worker are tried once more with the same values, which may be what
+    killed it.
 
     ``grpc://host:port`` is Optuna's proxy of one, which does not know: what a killed worker had in hand stays open there.
     Raises: ValueError where there is none at that address.
@@ -55,8 +60,9 @@ def storage(url: str) -> Any:
 
     patient = {"connect_args": {"timeout": 120}} if url.startswith("sqlite") else {}
     try:
+        again = RetryHeartbeatStaleTrialCallback(max_retry=1)
         alive: dict[str, Any] = {"heartbeat_interval": HEARTBEAT, "grace_period": SILENT * HEARTBEAT}
-        return RDBStorage(url, engine_kwargs=patient, heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(), **alive)
+        return RDBStorage(url, engine_kwargs=patient, heartbeat_stale_trial_callback=again, **alive)
     except Exception as error:  # whatever the data base's driver raises
         raise ValueError(f"storage={url} cannot be opened: {str(error).splitlines()[0]}") from error
 
@@ -78,8 +84,8 @@ def _proxy(url: str) -> Any:
     return proxy
 
 
-def opened(url: str, problem: Problem, search: Search, *, worker: int = 0) -> Any:
-    """The study at ``url``, made where there is none.
+def opened(url: str, problem: Problem, search: Search, *, worker: int = 0, machine: str = "") -> Any:
+    """The study at ``url``, made where there is none. ``machine``: its name, where workers on others may share the study.
 
     Raises: ValueError where the one that is there has another search space, or other fixed options or data.
     """
@@ -87,8 +93,8 @@ def opened(url: str, problem: Problem, search: Search, *, worker: int = 0) -> An
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # its warnings are tracebacks of failed trials, which have a line each here
     study = optuna.create_study(study_name=NAME, storage=_quietly(lambda: storage(url)), load_if_exists=True, direction="maximize")
-    study.sampler, study.pruner = _quietly(lambda: search(worker, len(study.get_trials(deepcopy=False))))
-    facts = {"space": text_of(problem.space), "fixed": sorted(problem.fixed), "data": problem.data.digest}
+    study.sampler, study.pruner = _quietly(lambda: search(worker, len(study.get_trials(deepcopy=False)), machine))
+    facts = {"space": text_of(problem.space), "fixed": sorted(problem.fixed), "data": seen(compose(problem.fixed), problem.data)}
     for key, value in facts.items():
         known = study.user_attrs.get(key)
         if known is None:
@@ -120,8 +126,8 @@ def work(study: Any, problem: Problem, n_trials: int, *, shown: bool = False) ->
     """Trials until the study has ``n_trials``, those that other workers have in hand among them. Ctrl-C gives the trial in hand back to
     the study, to be tried again, and goes up.
 
-    Combinations that no run would take, and trainings that diverge, are recorded as failed, with a line each; as many of those as there
-    are trials end it.
+    Combinations that no run would take, or for which memory does not suffice, and trainings that diverge, are recorded as failed, with a
+    line each; as many of those as there are trials end it.
     """
 
     def enough(study: Any, trial: Any) -> None:
@@ -130,7 +136,7 @@ def work(study: Any, problem: Problem, n_trials: int, *, shown: bool = False) ->
 
     missing = n_trials - taken(study)
     if missing > 0:
-        tried: dict[str, Any] = {"n_trials": 2 * missing, "callbacks": [enough], "catch": (ValueError, FloatingPointError, Surplus)}
+        tried: dict[str, Any] = {"n_trials": 2 * missing, "callbacks": [enough], "catch": (*FAILURES, Surplus)}
         study.optimize(_noticed(study, problem, n_trials), show_progress_bar=shown, **tried)
 
 
@@ -146,17 +152,27 @@ def _noticed(study: Any, problem: Problem, n_trials: int) -> Any:
                     study.enqueue_trial(queued)
             raise Surplus
         try:
-            return problem(trial)
+            return _in_memory(problem, trial)
         except KeyboardInterrupt:
             study.enqueue_trial(trial.params)
             raise
-        except (ValueError, FloatingPointError) as error:
+        except FAILURES as error:
             reason = " ".join(str(error).split())
             trial.set_user_attr("error", reason)
             print(f"trial {trial.number} failed: {reason}", file=sys.stderr)
             raise
 
     return objective
+
+
+def _in_memory(problem: Problem, trial: Any) -> float:
+    """Raises: as ``problem``, and MemoryError where a device or the machine has not enough of it."""
+    try:
+        return problem(trial)
+    except RuntimeError as error:  # torch's own, of a GPU, is one, too
+        if "out of memory" in str(error) or "can't allocate memory" in str(error):
+            raise MemoryError(f"not enough memory: {str(error).splitlines()[0]}") from error
+        raise
 
 
 def settle(study: Any) -> None:

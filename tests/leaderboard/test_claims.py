@@ -134,6 +134,14 @@ def test_our_own_validation_users_are_a_difference_too(located) -> None:
     assert matched(Conditions("leave_one_out", "full", True), plan, ML_1M) == ("no", "valid_users: all there, 9 here")
 
 
+@pytest.mark.parametrize(("split", "option"), [("random", "test_share=0.5"), ("leave_last_n", "n_test=5"), ("leave_one_out", "seed=3")])
+def test_a_split_with_options_is_not_known_to_be_the_papers(split: str, option: str, located) -> None:
+    """But for its seed."""
+    plan = located("model=sasrec", f"split={split}", f"split.{option}", data="ml_1m")
+    expected = ("yes", "") if option == "seed=3" else ("not known", f"split.{option} here")
+    assert matched(Conditions(split, "full", True), plan, ML_1M) == expected
+
+
 def test_a_refit_is_like_a_paper_without_validation_items(located) -> None:
     """Where nobody says, it is not known: a refit has learned from one more row of each user."""
     plan = located("model=sasrec", "refit=true", data="ml_1m")

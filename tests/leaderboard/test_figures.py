@@ -73,6 +73,14 @@ def test_training_curves(rows: list) -> None:
     assert found.cells[0] == ["sasrec", "1", "1", "0.1000"]
 
 
+def test_a_damaged_log_is_named_and_the_others_are_drawn(rows: list) -> None:
+    file = next(row.paths[0] / "logs" / "metrics.csv" for row in rows if row.plan.model.name == "sasrec")
+    file.write_text("\0" * 64)
+    found = training(rows)
+    assert len(found.traces) == 1
+    assert f"{file.parent} is damaged" in found.note
+
+
 def test_groups_of_users(rows: list) -> None:
     found = by_group(rows, "ndcg@10", "By length", "length", {"history-q1": "short", "history-q4": "long", "history-q3": "none"})
     (trace,) = found.traces

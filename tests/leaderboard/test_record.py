@@ -133,10 +133,11 @@ def test_nothing_held_out_is_no_damage(make_run) -> None:
     assert len(recorded(path).per_user) == 0
 
 
-def test_damaged_logs(make_run) -> None:
+@pytest.mark.parametrize("left", ['epoch\n"0', "\0" * 64])  # what a power cut leaves
+def test_damaged_logs(make_run, left: str) -> None:
     path = make_run("model=sasrec", epochs=1)
     (path / "logs").mkdir()
-    (path / "logs" / "metrics.csv").write_text('epoch\n"0')
+    (path / "logs" / "metrics.csv").write_text(left)
     with pytest.raises(ValueError, match="logs is damaged"):
         _ = recorded(path).curve
 

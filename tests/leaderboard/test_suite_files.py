@@ -29,6 +29,7 @@ from recpref.overrides import chosen
         ('title = "counted"', 'tilte = "counted"', "grids: unknown key 'tilte'; did you mean 'title'"),
         ('x = "model.d_model"', "", "curves lacks 'x'"),
         ("[models]", "[models", "is no TOML"),
+        ('title = "Tiny"', 'title = "Tiny"\ntuned = 1', r"tuned = 1 must be tables, each under \[\[tuned\]\]"),
     ],
 )
 def test_a_mistake_names_the_file_and_what_is_legal(tmp_path: Path, old: str, new: str, message: str) -> None:

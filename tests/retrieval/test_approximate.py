@@ -71,6 +71,15 @@ def test_what_it_finds_grows_with_breadth(kind: str) -> None:
     assert shares[1] > 0.8
 
 
+def test_long_histories_are_compared_a_few_users_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = random(6, 80)
+    exclude = torch.stack([torch.randperm(80)[:30] + 1 for _ in range(6)])
+    expected = TopK(model).recommend(query(6, exclude), 5)
+    for pairs in (1, 200, 2**26):
+        monkeypatch.setattr("recpref.retrieval.approximate.COMPARED", pairs)
+        assert torch.equal(Approximate(model, kind="hnsw", breadth=80).recommend(query(6, exclude), 5).items, expected.items)
+
+
 def test_places_without_an_item_are_padding() -> None:
     """Three items, one of them seen: two are left for five places. An item with the bias -inf is never found."""
     model = Vectors(torch.ones(1, 2), torch.ones(4, 2), torch.tensor([0.0, 1.0, 2.0, -torch.inf]))

@@ -94,6 +94,18 @@ def test_the_user_replaces_adds_and_fixes():
     assert list(space) == sorted(space)
 
 
+@pytest.mark.parametrize(("model", "gone"), [("sasrec", "crop"), ("bert4rec", "last_ratio")])
+def test_what_a_model_declares_of_the_parts_of_its_recipe_goes_with_them(model, gone):
+    own = space_of(model, {}, [f"model={model}"])
+    assert f"examples.{gone}" in own
+    fixed = [f"model={model}", "examples=prefix"]
+    space = space_of(model, {}, fixed)
+    assert f"examples.{gone}" not in space
+    assert set(own) - set(space) == {key for key in own if key.startswith("examples.")}
+    with pytest.raises(ValueError, match=f"space.examples.{gone}: unknown option"):
+        space_of(model, {f"examples.{gone}": "[0.5]"}, fixed)
+
+
 @pytest.mark.parametrize(
     ("model", "wanted", "says"),
     [

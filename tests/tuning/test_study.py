@@ -7,11 +7,13 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 
 import optuna
 import pandas as pd
 import pytest
+import torch
 from several import free_port
 
 import recpref
@@ -33,6 +35,11 @@ class Hill(Problem):
         x = trial.suggest_float("x", 0, 1)
         trial.set_user_attr("overrides", [f"model.dropout={x}"])
         return 1 - (x - 0.3) ** 2
+
+
+class Bug(Problem):
+    def __call__(self, trial) -> float:
+        raise RuntimeError("a bug")
 
 
 def hill(**changes) -> Hill:
@@ -125,6 +132,55 @@ def begun(study) -> optuna.Trial:
         trial = study.ask({"x": optuna.distributions.FloatDistribution(0, 1)})
     study._storage.record_heartbeat(trial._trial_id)
     return trial
+
+
+@pytest.mark.usefixtures("short")
+def test_what_kills_its_worker_twice_is_not_tried_a_third_time(url):
+    """The machine's killer of large processes would have it for ever."""
+    study = opened(url, hill(), Search(2))
+    for waiting in (1, 0):
+        trial = begun(study)
+        time.sleep(5.5)  # four heartbeats of silence
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            optuna.storages.fail_stale_trials(study)
+        assert study.trials[trial.number].state == optuna.trial.TrialState.FAIL
+        assert sum(other.state == optuna.trial.TrialState.WAITING for other in study.trials) == waiting
+    assert study.trials[0].params == study.trials[1].params
+    work(study, hill(), 2)
+    assert finished(study) == 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+        MemoryError("none"),
+    ],
+)
+def test_a_trial_that_is_too_large_fails_alone(url, capsys, error):
+    class Large(Hill):
+        def __call__(self, trial) -> float:
+            if trial.number == 0:
+                raise error
+            return super().__call__(trial)
+
+    study = opened(url, hill(), Search(2))
+    work(study, Large(("model=sasrec",), SPACE, DATA), 2)
+    assert [trial.state.name for trial in study.trials] == ["FAIL", "COMPLETE", "COMPLETE"][: len(study.trials)]
+    assert "trial 0 failed: " in capsys.readouterr().err
+    with pytest.raises(RuntimeError, match="a bug"):
+        work(study, Bug(("model=sasrec",), SPACE, DATA), 9)
+
+
+def test_machines_that_share_a_study_do_not_draw_alike():
+    """Both opened it before either had begun a trial. The same machine draws the same again."""
+    drawn = [Search(3, by="random")(0, 0, machine)[0] for machine in ("", "", "a", "b", "a")]
+    found = [sampler._rng.rng.random() for sampler in drawn]
+    assert found[0] == found[1]
+    assert found[2] == found[4]
+    assert len({found[0], found[2], found[3]}) == 3
 
 
 @pytest.mark.usefixtures("short")
@@ -266,6 +322,19 @@ def test_another_study_is_refused(url, changes, says):
     opened(url, hill(), Search())
     with pytest.raises(ValueError, match=f"{says}.*give this one a name of its own with study=NAME"):
         opened(url, hill(**changes), Search())
+
+
+def test_rows_divided_otherwise_are_other_data(url):
+    """``split=given``: the same rows, and another one validates."""
+    fixed = ("model=sasrec", "split=given")
+    for number, shares in enumerate((["train", "valid", "test"] * 2, ["valid", "train", "test"] * 2)):
+        frame = pd.DataFrame({"u": [1, 1, 1, 2, 2, 2], "i": [1, 2, 3, 2, 3, 1], "split": shares})
+        divided = recpref.Interactions.from_dataframe(frame, user="u", item="i")
+        if number:
+            with pytest.raises(ValueError, match="has another data"):
+                opened(url, hill(fixed=fixed, data=divided), Search())
+        else:
+            opened(url, hill(fixed=fixed, data=divided), Search())
 
 
 def test_no_data_base_is_an_error_that_names_it():
