@@ -179,7 +179,8 @@ def settle(study: Any) -> None:
     """What is open as a search ends: waits until each of these trials has ended, or has been silent for so long that its worker was killed.
 
     That one is recorded as failed, and its values wait for the search that goes on. Those of workers that live, here or on other
-    machines, are theirs: a heartbeat in the data base says so, by its own clock. Where trials have none (a proxy), nothing can be known.
+    machines, are theirs: a heartbeat in the data base says so, by its own clock. One whose worker was killed before its first heartbeat
+    has none, and is failed after the same time. Where no trial has any (a proxy), nothing can be known.
     """
     import optuna
 
@@ -188,9 +189,30 @@ def settle(study: Any) -> None:
     left, until = in_hand(study), time.monotonic() + SILENT * HEARTBEAT + ROUNDING
     if left:
         print(f"waiting up to {SILENT * HEARTBEAT + ROUNDING} s for trials of other workers to end or show that they live", file=sys.stderr)
-    while left & in_hand(study) and time.monotonic() < until:
-        time.sleep(0.5)
+    while left & in_hand(study):
+        last = time.monotonic() >= until  # a look after that time there is, however long the one before it took
         _quietly(lambda: optuna.storages.fail_stale_trials(study))
+        if last:
+            _fail_unheard(study, left)
+            break
+        time.sleep(0.5)
+
+
+def _fail_unheard(study: Any, numbers: set[int]) -> None:
+    """Those of the trials that are open and have no heartbeat at all: Optuna takes no such trial for stale, ever."""
+    import optuna
+    import sqlalchemy
+
+    known = study._storage
+    with getattr(known, "_backend", known).engine.connect() as base:
+        heard = set(base.execute(sqlalchemy.text("select trial_id from trial_heartbeats")).scalars())
+    for trial in study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING]):
+        if trial.number in numbers and trial._trial_id not in heard:
+            try:
+                known.set_trial_state_values(trial._trial_id, state=optuna.trial.TrialState.FAIL)
+            except optuna.exceptions.UpdateFinishedTrialError:  # by another search that settles
+                continue
+            known.get_heartbeat_stale_trial_callback()(study, known.get_trial(trial._trial_id))
 
 
 def folder(out: Path, slug: str, model: str, name: str) -> Path:

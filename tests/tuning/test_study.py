@@ -215,6 +215,35 @@ def test_who_was_killed_just_before_a_search_that_ends_at_once_is_settled_by_it(
     assert killed.params["x"] in [trial.params["x"] for trial in study.get_trials() if trial.state.name == "COMPLETE"]
 
 
+@pytest.mark.usefixtures("short")
+def test_who_was_killed_before_its_first_heartbeat_is_settled_too(url):
+    """Optuna makes a trial first and reports that its worker lives after that; one without any report is never stale to it."""
+    study = opened(url, hill(), Search(2))
+    with pytest.warns(UserWarning, match="Heartbeat"):
+        killed = study.ask({"x": optuna.distributions.FloatDistribution(0, 1)})
+    living = begun(study)
+    time.sleep(5.5)
+    study._storage.record_heartbeat(living._trial_id)
+    studies._fail_unheard(study, {living.number})
+    assert in_hand(study) == {killed.number, living.number}  # of others than it was asked for, and of those that were heard, it takes none
+    study.tell(living, 0.5)
+    studies.settle(study)
+    assert [trial.state.name for trial in study.get_trials()] == ["FAIL", "COMPLETE", "WAITING"]
+    assert study.get_trials()[2].params == killed.params
+    studies.finish(study, hill(), 2)
+    assert finished(study) == 2
+
+
+@pytest.mark.usefixtures("short")
+def test_a_data_base_that_is_slow_to_answer_is_asked_once_more_after_the_time(url, monkeypatch):
+    study = opened(url, hill(), Search(2))
+    killed = begun(study)
+    fail = optuna.storages.fail_stale_trials
+    monkeypatch.setattr(optuna.storages, "fail_stale_trials", lambda study: (fail(study), time.sleep(7)))
+    studies.settle(study)
+    assert study.get_trials()[killed.number].state.name == "FAIL"
+
+
 def test_what_another_worker_has_in_hand_is_one_of_the_trials(url):
     """Of three, one is in the hand of somebody who lives: two are left."""
     study = opened(url, hill(), Search(3))
