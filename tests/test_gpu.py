@@ -82,11 +82,21 @@ def test_lists_are_those_of_the_processor(n_items: int) -> None:
     torch.testing.assert_close(there.scores.cpu(), here.scores, rtol=1e-3, atol=1e-4)
 
 
+SAMPLED = ["sampler=uniform", "sampler.n_negatives=20"]
+
+
 @pytest.mark.parametrize(
-    "options", [["model=bert4rec"], ["model=sasrec"], ["model=sasrec", "loss=sampled_softmax", "sampler=uniform", "sampler.n_negatives=20"]]
+    "options",
+    [
+        ["model=bert4rec", "model.d_model=32"],
+        ["model=sasrec", "model.d_model=32"],
+        ["model=sasrec", "model.d_model=32", "loss=sampled_softmax", *SAMPLED],
+        ["model=sasrec", "model.d_model=32", "objective=nbpo", "objective.by=[level,popularity,exposure,item,user,state]", *SAMPLED],
+        ["model=ada_retrieval", "base=sasrec", "base.d_model=32", "model.n_rounds=2", "model.per_round=5", *SAMPLED],
+    ],
 )
 def test_training_on_a_gpu_learns_what_training_on_a_processor_does(options: list[str], tmp_path: Path) -> None:
-    common = [*options, "model.d_model=32", "trainer.max_epochs=40", "stopping.every=5", "logger=[]"]
+    common = [*options, "trainer.max_epochs=40", "stopping.every=5", "logger=[]"]
     runs = {
         device: recpref.fit(*common, f"trainer.accelerator={device}", f"out={tmp_path / device}", data=data()) for device in ("cpu", "gpu")
     }

@@ -24,8 +24,9 @@ K = 20
 
 
 class Found(NamedTuple):
-    """``ndcg_score`` and ``ndcg_posterior`` at 20: all liked items that were not observed, ranked by the score, and by the probability
-    that an unobserved item is liked. AUCs over pairs: ``flip_auc`` of the flip probability among liked items, hidden against observed;
+    """``ndcg_score`` and ``ndcg_posterior`` at 20: all liked items that were neither trained nor validated on, ranked by the score, and by
+    the probability that an unobserved item is liked. The lists may hold what validated, which then counts as wrong, as it does for every
+    variant alike. AUCs over pairs: ``flip_auc`` of the flip probability among liked items, hidden against observed;
     ``score_auc`` and ``posterior_auc`` of hidden against not liked."""
 
     ndcg_score: float
@@ -61,14 +62,15 @@ def _table(rows: Interactions, data: Interactions) -> Bool[Tensor, "U V"]:
 
 
 @torch.inference_mode()
-def measured(run: recpref.Run, parts: Split, truth: World) -> Found:
-    """Everything at once, for every user from the training rows alone."""
+def measured(run: recpref.Run, parts: Split, truth: World, slope: float | None = None) -> Found:
+    """Everything at once, for every user from the training rows alone. ``slope``: of a model without flips, how fast the log-odds that an
+    item goes unobserved are said to fall by its popularity."""
     users = np.arange(1, parts.train.n_users + 1)
     history = history_of(parts.train, users)
     score = TopK(run.model).scores(Query(history))[:, 1:]
-    flips = _flips(run, parts, score)
+    flips = _flips(run, parts, score) if slope is None else _told(parts, slope)
     posterior = score if flips is None else liked(score, flips)
-    plain = torch.zeros_like(score) if flips is None else population(run, flips)
+    plain = torch.zeros_like(score) if flips is None else flips if slope is not None else population(run, flips)
     gamma = plain.sigmoid()
     return Found(
         ndcg_score=_ndcg(score, truth),
@@ -92,6 +94,12 @@ def _flips(run: recpref.Run, parts: Split, score: Float[Tensor, "U V"]) -> Float
     users = torch.arange(1, train.n_users + 1)
     states = run.model.state(history_of(train, users.numpy()))
     return head(states, users, torch.arange(1, train.n_items + 1)[None])
+
+
+def _told(parts: Split, slope: float) -> Float[Tensor, "U V"]:
+    """Flip logits of a control that learns nothing: a tenth, the popular less and the unpopular more, everybody alike."""
+    told = Flips(parts.train.n_items, parts.train.n_users, 1, by=("propensity",), prior=0.1).describe(parts.train)
+    return (told.prior - slope * told.popularity[1:]).expand(parts.train.n_users, -1)
 
 
 def head_of(run: recpref.Run) -> Flips:

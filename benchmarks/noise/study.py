@@ -2,7 +2,8 @@
 
 Planted likes (``planted.py``), of which a known share is hidden at random, by popularity or by user (``split=hidden``). One SASRec, the
 same four negatives for everybody, and as objectives: BCE, gBCE, BPO (no flips), constant flips, learned ones, and flips that are told
-by a user's activity and not learned. Every row is written when it is done and skipped when it is there; interrupt and call again at will.
+by a user's activity or an item's popularity and not learned: in training, or only as what was trained is ranked. Every row is written
+when it is done and skipped when it is there; interrupt and call again at will.
 Writes ``rows.csv``, ``table.md``, ``noise.png``.
 """
 
@@ -50,7 +51,11 @@ VARIANTS = {
     "learned, exposure": (*EXPOSURE, "objective.by=[level,exposure,activity,user]"),
     "learned, all": (*EXPOSURE, "objective.by=[level,popularity,exposure,activity,item,user]"),
     "exposure, not learned": (*EXPOSURE, "objective.by=[exposure]"),
+    "propensity, not learned": (*NBPO, "objective.likelihood=nbpo_o", "objective.by=[propensity]", "objective.prior=0.1"),
+    "ranked by propensity 0.5": ("loss=bpo",),
+    "ranked by propensity 1": ("loss=bpo",),
 }
+SLOPES = {"ranked by propensity 0.5": 0.5, "ranked by propensity 1": 1.0}  # BPO, asked otherwise
 
 
 def one(seed: int, by: str, share: float, variant: str, out: Path) -> Found:
@@ -66,7 +71,7 @@ def one(seed: int, by: str, share: float, variant: str, out: Path) -> Found:
         if run.trained.interrupted:
             sys.exit("interrupted; what was finished is in rows.csv, and the same command goes on from there")
         parts = split(data)
-        return measured(run, parts, world(split, parts, data))
+        return measured(run, parts, world(split, parts, data), SLOPES.get(variant))
 
 
 def main() -> None:

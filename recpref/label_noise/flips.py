@@ -11,7 +11,9 @@ The flip logit is ``logit(prior)`` plus a sum of parts, which start at nothing u
   ``e^R' = e^R gamma / gamma'`` both sides of the likelihood keep their form, and the posterior its value.);
 * ``exposure``: minus the standardised logarithm of the user's training interactions, fixed. It says beforehand that users like about
   equally much, so that who has fewer interactions is recorded less. ``activity`` has to learn it, and hardly does: low scores explain
-  few interactions as well.
+  few interactions as well;
+* ``propensity``: minus the standardised logarithm of the item's training interactions, fixed: items are liked about equally often, and who
+  is popular is shown more. ``popularity`` learns how much of that is so; this is its control.
 
 Source: NBPO (Yu and Qin, SIGIR 2020) has ``P_u . Q_i`` alone, which its own regularisation drives to a constant; the parts are ours.
 """
@@ -29,7 +31,7 @@ from recpref.data.interactions import Interactions
 from recpref.label_noise.likelihood import logit
 from recpref.suggest import unknown
 
-Source = Literal["level", "popularity", "activity", "item", "user", "state", "sampling", "exposure"]
+Source = Literal["level", "popularity", "activity", "item", "user", "state", "sampling", "exposure", "propensity"]
 WORTH_GATHERING = 16  # items of the catalogue for each candidate
 STD = 0.1  # of the initial state and item vectors: small, but a product of two zeros would never move
 
@@ -37,7 +39,7 @@ STD = 0.1  # of the initial state and item vectors: small, but a product of two 
 class Flips(nn.Module):
     """``by`` names the parts. ``describe`` tells it how popular items and how active users are.
 
-    Raises: ValueError for an unknown part, or a prior outside [0, 1).
+    Raises: ValueError for an unknown part, a prior outside [0, 1), or a ``d_flip`` below 1 where ``state`` has that width.
     """
 
     popularity: Tensor
@@ -54,6 +56,8 @@ class Flips(nn.Module):
         for part in by:
             if part not in get_args(Source):
                 raise ValueError(unknown("part of the flip probability", part, get_args(Source)))
+        if "state" in by and d_flip < 1:
+            raise ValueError(f"objective.d_flip={d_flip} must be at least 1")
         self.prior, self.by = logit(prior), tuple(by)
         self.register_buffer("popularity", torch.zeros(n_items + 1))
         self.register_buffer("activity", torch.zeros(n_users + 1))
@@ -78,7 +82,7 @@ class Flips(nn.Module):
 
     def forward(self, h_MD: Float[Tensor, "M D"], user: Int[Tensor, " M"], items: Int[Tensor, "#M C"]) -> Float[Tensor, "M C"]:
         """The flip logit of these users and items."""
-        total = self.rest(user).expand(-1, items.shape[1])
+        total = self.rest(user, items).expand(len(h_MD), items.shape[1])
         if self.by_level is not None:
             total = total + self.by_level
         if self.by_popularity is not None:
@@ -93,12 +97,14 @@ class Flips(nn.Module):
             total = total + self._by_state(self.project(h_MD.detach()), items)
         return total
 
-    def rest(self, user: Int[Tensor, " M"]) -> Float[Tensor, "M 1"]:
+    def rest(self, user: Int[Tensor, " M"], items: Int[Tensor, "#M C"]) -> Float[Tensor, "M #C"]:
         """The flip logit before anything is learned."""
         still = torch.full((len(user), 1), self.prior, device=user.device)
         if "sampling" in self.by:
             still = still + self.sampling[user][:, None]
-        return still - self.activity[user][:, None] if "exposure" in self.by else still
+        if "exposure" in self.by:
+            still = still - self.activity[user][:, None]
+        return still - self.popularity[items] if "propensity" in self.by else still
 
     def _by_state(self, p_MD: Float[Tensor, "M D"], items: Int[Tensor, "#M C"]) -> Float[Tensor, "M C"]:
         """Inner products with the items' vectors: gathered, unless the catalogue is so small that all of it is cheaper."""

@@ -71,6 +71,13 @@ def logit(probability: float) -> float:
     return float(torch.tensor(probability, dtype=torch.float64).logit().clamp(-30, 30))
 
 
+def summary(positive: Float[Tensor, " n"], negative: Float[Tensor, " m"]) -> dict[str, float]:
+    """What the log says of flip probabilities: mean and deviation of those of negatives, and the chance that a negative's exceeds a
+    positive's."""
+    spread = float(negative.std(correction=0)) if len(negative) else float("nan")
+    return {"flip_mean": float(negative.mean()), "flip_sd": spread, "flip_auc": auc(negative, positive)}
+
+
 def auc(higher: Float[Tensor, " n"], lower: Float[Tensor, " m"]) -> float:
     """The chance that one of ``higher`` exceeds one of ``lower``, ties counting half; NaN where either is empty."""
     if not len(higher) or not len(lower):

@@ -16,8 +16,8 @@ numbers:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -68,8 +68,8 @@ class AdaRetrieval(nn.Module):
         if n_rounds * per_round > n_items:
             fits = f"say model.per_round={n_items // n_rounds} or less" if n_items >= n_rounds else f"say model.n_rounds={n_items} or less"
             raise ValueError(f"n_rounds={n_rounds} times per_round={per_round} are more than the {n_items} items there are; {fits}")
-        if not loss_decay >= 0:
-            raise ValueError(f"loss_decay={loss_decay} must not be negative")
+        if not 0 <= loss_decay < math.inf:
+            raise ValueError(f"loss_decay={loss_decay} must not be negative, nor infinite")
         if not 0 <= base_lr < math.inf:
             raise ValueError(f"base_lr={base_lr} must not be negative, nor infinite")
         if base_lr == 0 and (n_rounds == 1 or loss_decay == 0):
@@ -157,6 +157,12 @@ class AdaRetrieval(nn.Module):
 
     def table(self) -> tuple[Float[Tensor, "V1 D"], Float[Tensor, " V1"]]:
         return self.base.table()
+
+    @staticmethod
+    def unused(options: Mapping[str, Any]) -> dict[str, str]:
+        """Options that change nothing beside the others, each with why."""
+        adapters = ("loss_decay", "dropout", "exclude_history", "mask_padding", "keep_scale")
+        return dict.fromkeys(adapters, "with model.n_rounds=1 there is no adapter") if options["n_rounds"] == 1 else {}
 
     @staticmethod
     def recipe(variant: Literal["default", "published"] = "default", base: type | None = None) -> list[str]:

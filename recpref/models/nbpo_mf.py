@@ -13,7 +13,8 @@ Divergences: sigmoids are not cut at +-10; whoever is no training user is folded
 from __future__ import annotations
 
 import sys
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -24,13 +25,14 @@ from torch.nn import functional as F
 
 from recpref.consumed import consumed, distinct
 from recpref.data.interactions import Interactions
-from recpref.label_noise.likelihood import logit, observed, unobserved
+from recpref.label_noise.likelihood import logit, observed, summary, unobserved
 from recpref.losses.gbce import GBCE
 from recpref.negatives import Histories
 from recpref.types import PAD, History
 
 __all__ = ["NBPOMF"]
 RIDGE = 0.1  # of the vectors of unknown users
+WATCHED = 2**16  # positives of training, and negatives, whose flip probabilities are compared for the table
 Method = Literal["bpr", "bpo", "bce", "gbce", "nbpo", "nbpo_s", "nbpo_o"]
 WITHOUT_FLIPS = ("bpr", "bpo", "bce", "gbce")
 
@@ -116,13 +118,21 @@ class NBPOMF(nn.Module):
             self.register_buffer(name, torch.zeros(shape))
         self.register_buffer("bias", torch.zeros(n_items + 1).index_fill(0, torch.tensor(PAD), -torch.inf))
 
+    @staticmethod
+    def unused(options: Mapping[str, Any]) -> dict[str, str]:
+        """Options that change nothing beside the others, each with why."""
+        constant = f"model.flip={options['flip']} is not learned" if options["flip"] is not None else ""
+        why = f"model.method={options['method']} has no flip probability" if options["method"] in WITHOUT_FLIPS else constant
+        return dict.fromkeys(("d_flip", "l2_flip"), why) if why else {}
+
     @property
     def learns_flips(self) -> bool:
         """Whether the flip probability is learned."""
         return self.method not in WITHOUT_FLIPS and self.flip is None
 
-    def fit(self, train: Interactions) -> None:
-        """Draws the first vectors, and descends. Randomness is torch's global one."""
+    def fit(self, train: Interactions) -> dict[str, float]:
+        """Draws the first vectors, and descends. Randomness is torch's global one. Returns mean and deviation of the flip probability of
+        negatives, and the chance that a negative's exceeds a positive's; nothing for a method without."""
         factors = self._first()
         decays = (self.settings.l2, self.settings.l2, self.settings.l2_flip, self.settings.l2_flip)
         known = [{"params": [factor], "weight_decay": decay} for factor, decay in zip(factors, decays, strict=True) if factor is not None]
@@ -144,6 +154,15 @@ class NBPOMF(nn.Module):
                 getattr(self, name).copy_(factor.detach())
         self.items[PAD] = 0
         self.users[torch.from_numpy(np.append(0, np.diff(train.offsets)) == 0)] = 0
+        return {} if self.method in WITHOUT_FLIPS else self._watched(user, item, histories)
+
+    def _watched(self, user: Int[Tensor, " n"], item: Int[Tensor, " n"], histories: Histories) -> dict[str, float]:
+        """Of some positives, and as many items that their users lack."""
+        some = torch.randperm(len(user))[:WATCHED]
+        negatives, free = self._negatives(histories, user[some])
+        negative = self.flips(user[some][free], negatives[free, :1])
+        known = summary(self.flips(user[some], item[some, None])[:, 0], negative[:, 0])
+        return {f"train/{name}": value for name, value in known.items()}
 
     def _first(self) -> Factors:
         """Small positive scores; flips that are rare: U and V in [0, 1), P in [0, 5), Q in (-5, 0], over the root of the width."""

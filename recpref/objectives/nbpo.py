@@ -7,18 +7,21 @@ factorisation to any model: scores are the model's, at the positions that carry 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from recpref.data.interactions import Interactions
 from recpref.label_noise.flips import Flips
-from recpref.label_noise.likelihood import Likelihood, auc, observed, unobserved
+from recpref.label_noise.likelihood import Likelihood, observed, summary, unobserved
 from recpref.negatives import positives
 from recpref.objectives.score import Source, candidate_scores, encodings
 from recpref.samplers.catalogue import Catalogue
+from recpref.samplers.uniform import Uniform
 from recpref.types import PAD, Batch, Candidates, Group, Sampler, Scorer, Step
 
 __all__ = ["NBPO"]
@@ -38,7 +41,8 @@ class NBPO(nn.Module):
 
     Logs: mean and deviation of the flip probability of negatives, and the chance that a negative's exceeds a positive's.
 
-    Raises: ValueError without sampled negatives, for a prior outside [0, 1), an unknown part, or a negative weight.
+    Raises: ValueError without sampled negatives, for a prior outside [0, 1), an unknown part, a negative or infinite weight, or the part
+    ``sampling`` with negatives that are not uniform, of which its odds do not hold.
     """
 
     warm: Tensor
@@ -65,9 +69,11 @@ class NBPO(nn.Module):
             raise ValueError("objective=nbpo weighs sampled negatives, and sampler=catalogue draws none; add sampler=uniform")
         if by and not prior > 0:
             raise ValueError("objective.prior=0.0 says that nothing is ever flipped, and nothing can be learned from there; raise it")
+        if "sampling" in by and not isinstance(sampler, Uniform):
+            raise ValueError(f"objective.by names sampling, whose odds are those of uniform negatives, not of {type(sampler).__name__}'s")
         for name, value in (("flip_lr", flip_lr), ("pull", pull), ("warmup_epochs", warmup_epochs)):
-            if value < 0:
-                raise ValueError(f"objective.{name}={value} must not be negative")
+            if not 0 <= value < math.inf:
+                raise ValueError(f"objective.{name}={value} must not be negative, nor infinite")
         self.sampler, self.likelihood = sampler, likelihood
         self.warmup_epochs, self.flip_lr, self.pull = warmup_epochs, flip_lr, pull
         self.flips = Flips(n_items, n_users, d_model, by=tuple(by), prior=prior, d_flip=d_flip).describe(train)
@@ -94,27 +100,27 @@ class NBPO(nn.Module):
         where = batch.targets != PAD
         user = batch.history.user[positives(batch)[1]]
         candidates = self.sampler(batch, step.rng)
-        rest = self.flips.rest(user)
+        items = self.compared(user, candidates)
+        rest = self.flips.rest(user, items)
         still = step.epoch < self.warmup_epochs and not (self.training and self.warm)  # asked outside of training: what may hold still
         if self.training and not still:
             self.warm.fill_(True)
         total, logs = torch.zeros((), device=user.device), dict[str, float]()
         for weight, h_MD in encodings(model, batch.history, where):
-            flips = self.flip_logits(h_MD, user, candidates)
+            flips = self.flips(h_MD, user, items)
             if still:
                 flips = rest.expand_as(flips)
             values = self.values(model, h_MD, flips, candidates)
             if self.pull:
                 values = values + self.pull * (flips - rest).square().mean(1)
             total = total + weight * values.sum()
-            logs = logs or self.watched(flips.detach())
+            logs = logs or self.watched(flips.detach(), candidates.hit)
         return total, where.sum(), logs
 
-    def flip_logits(self, h_MD: Float[Tensor, "M D"], user: Int[Tensor, " M"], candidates: Candidates) -> Float[Tensor, "M C"]:
-        """Of the positive (column 0) and its negatives."""
+    def compared(self, user: Int[Tensor, " M"], candidates: Candidates) -> Int[Tensor, "M C"]:
+        """The positive (column 0) and its negatives."""
         assert candidates.negatives is not None
-        items = torch.cat([candidates.positive[:, None], candidates.negatives.expand(len(user), -1)], 1)
-        return self.flips(h_MD, user, items)
+        return torch.cat([candidates.positive[:, None], candidates.negatives.expand(len(user), -1)], 1)
 
     def values(self, model: Scorer, h_MD: Float[Tensor, "M D"], flips: Float[Tensor, "M C"], candidates: Candidates) -> Float[Tensor, " M"]:
         """The loss of each position; an accidental positive among the negatives is none of them."""
@@ -123,9 +129,19 @@ class NBPO(nn.Module):
         negative = unobserved(self.likelihood, scores[:, 1:].masked_fill(~kept, 0.0), flips[:, 1:])
         return observed(self.likelihood, scores[:, 0], flips[:, 0]) + (negative * kept).sum(1) / kept.sum(1).clamp(min=1)
 
-    def watched(self, flips: Float[Tensor, "M C"]) -> dict[str, float]:
-        """What the log says of the flip probabilities of a batch."""
-        gamma = torch.sigmoid(flips)
-        positive, negative = gamma[:WATCHED, 0], gamma[:, 1:].flatten()
-        some = negative[:: max(1, len(negative) // WATCHED)]
-        return {"flip_mean": float(some.mean()), "flip_sd": float(some.std(correction=0)), "flip_auc": auc(some, positive)}
+    def watched(self, flips: Float[Tensor, "M C"], hit: Bool[Tensor, "M N"] | None) -> dict[str, float]:
+        """What the log says of the flip probabilities of a batch: of all negatives of some of its rows."""
+        every = flips[:, 1:]
+        n_rows = min(len(flips), max(1, WATCHED // max(1, every.shape[1])))
+        rows = torch.arange(n_rows, device=flips.device) * len(flips) // max(1, n_rows)
+        negative = every[rows].flatten() if hit is None else every[rows][~hit.expand(every.shape)[rows]]
+        return summary(flips[:WATCHED, 0].sigmoid(), negative.sigmoid())
+
+    @staticmethod
+    def unused(options: Mapping[str, Any]) -> dict[str, str]:
+        """Options that change nothing beside the others, each with why."""
+        by = options["by"]
+        if not set(by) - {"sampling", "exposure", "propensity"}:
+            why = "objective.by names nothing that is learned" if by else "objective.by=[] is a constant"
+            return dict.fromkeys(("warmup_epochs", "flip_lr", "pull", "d_flip"), why)
+        return {} if "state" in by else {"d_flip": "only the part state has vectors, and objective.by does not name it"}

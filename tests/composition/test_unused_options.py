@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from recpref.composition.compose import compose, heeded
@@ -35,6 +37,39 @@ def test_sparse_updates_where_every_item_is_scored() -> None:
         compose(["model=sasrec", "optimizer.sparse=true"])
     assert compose(["model=sasrec", "optimizer.sparse=false"]).value("optimizer.sparse") is False
     assert compose(["model=sasrec", "optimizer.sparse=true", "loss=bce", "sampler=uniform"]).value("optimizer.sparse")
+
+
+NBPO = ("model=sasrec", "objective=nbpo", "sampler=uniform")
+
+
+@pytest.mark.parametrize(
+    ("given", "said", "why"),
+    [
+        ((*NBPO, "objective.by=[]"), "objective.flip_lr=2", r"objective\.by=\[\] is a constant"),
+        ((*NBPO, "objective.by=[]"), "objective.warmup_epochs=0", "is a constant"),
+        ((*NBPO, "objective.by=[exposure]"), "objective.pull=0.1", r"objective\.by names nothing that is learned"),
+        (NBPO, "objective.d_flip=8", "only the part state has vectors"),
+        (("model=nbpo_mf", "model.method=bpr"), "model.l2_flip=1", r"model\.method=bpr has no flip probability"),
+        (("model=nbpo_mf", "model.flip=0.5"), "model.d_flip=8", r"model\.flip=0\.5 is not learned"),
+        (("model=ada_retrieval", "model.n_rounds=1"), "model.loss_decay=0.5", r"with model\.n_rounds=1 there is no adapter"),
+    ],
+)
+def test_a_component_says_which_of_its_options_say_nothing_beside_the_others(given: tuple[str, ...], said: str, why: str) -> None:
+    with pytest.raises(ValueError, match=f"{re.escape(said)} would change nothing: .*{why}.*; leave it out"):
+        compose([*given, said])
+    key, _, value = said.partition("=")
+    part = getattr(compose([*given, said], strict=False), key.partition(".")[0])
+    assert part.options[key.partition(".")[2]] == float(value)
+    assert heeded([said, *given], given) == list(given)  # a suite says it of all its models
+
+
+def test_the_same_options_are_heard_where_they_say_something() -> None:
+    learned = compose([*NBPO, "objective.by=[level, state]", "objective.d_flip=8", "objective.flip_lr=2", "objective.warmup_epochs=0"])
+    assert learned.objective.options["d_flip"] == 8
+    assert compose(["model=nbpo_mf", "model.d_flip=8", "model.l2_flip=1"]).model.options["d_flip"] == 8
+    assert compose(["model=ada_retrieval", "model.n_rounds=2", "model.loss_decay=0.5"]).model.options["loss_decay"] == 0.5
+    with pytest.raises(ValueError, match="no viable alternative"):  # what cannot be read is no matter of this
+        compose([*NBPO, "objective.by=[level", "objective.d_flip=8"])
 
 
 def test_a_recipes_own_loss_is_no_mistake_of_the_users() -> None:

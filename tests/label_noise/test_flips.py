@@ -63,10 +63,26 @@ def test_who_has_less_is_taken_to_hide_more():
     """Users with 3 and 1 rows, standardised 1 and -1; nobody in particular hides at the prior. It is there before anything is learned."""
     head = flips("exposure", "sampling", prior=0.2)
     user = torch.tensor([1, 2, 0])
-    found = head(torch.zeros(3, 4), user, torch.tensor([[1], [3], [2]])) - head.sampling[user][:, None]
+    items = torch.tensor([[1], [3], [2]])
+    found = head(torch.zeros(3, 4), user, items) - head.sampling[user][:, None]
     torch.testing.assert_close(found, torch.tensor([[-1.0], [1.0], [0.0]]) + logit(0.2))
-    torch.testing.assert_close(head.rest(user), found + head.sampling[user][:, None])
+    torch.testing.assert_close(head.rest(user, items), found + head.sampling[user][:, None])
     assert not list(head.parameters())
+
+
+def test_what_is_popular_is_taken_to_be_shown_more():
+    """Items with 2, 1 and 1 rows, standardised sqrt(2), -1/sqrt(2), -1/sqrt(2). Fixed: the prior's logit minus that, for every user."""
+    head = flips("propensity", prior=0.2)
+    user, items = torch.tensor([1, 2]), torch.tensor([[1, 2, 3]])
+    expected = logit(0.2) + torch.tensor([[-(2**0.5), 0.5**0.5, 0.5**0.5]]).expand(2, -1)
+    torch.testing.assert_close(head(torch.zeros(2, 4), user, items), expected)
+    torch.testing.assert_close(head.rest(user, items).expand(2, 3), expected)
+    assert not list(head.parameters())
+    both = flips("propensity", "exposure", "popularity", prior=0.2)
+    with torch.no_grad():
+        both.by_popularity.fill_(1.0)  # what is learned takes away what was told
+    found = both(torch.zeros(2, 4), user, items)
+    torch.testing.assert_close(found, logit(0.2) + torch.tensor([[-1.0], [1.0]]).expand(2, 3))
 
 
 def test_sampled_odds_keep_the_likelihood():

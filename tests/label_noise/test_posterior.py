@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import recpref
-from recpref.label_noise.likelihood import liked
+from recpref.label_noise.likelihood import auc, liked
 from recpref.label_noise.posterior import Posterior
 from recpref.models.ada_retrieval import AdaRetrieval
 from recpref.runs.run import Run
@@ -85,6 +85,28 @@ def test_it_finds_what_the_unpopular_hide(tmp_path: Path) -> None:
         posterior.model.flips.by_popularity.fill_(-1.0)  # who is popular is seldom hidden
     shown = {name: of.recommend(frame, 5)["item"].lt(10).mean() for name, of in (("score", run), ("posterior", posterior))}
     assert shown["posterior"] < shown["score"] - 0.1
+
+
+@pytest.mark.parametrize(("shown", "least", "most"), [((0.9, 0.3), 0.7, 1.0), ((0.6, 0.6), 0.4, 0.6)])
+def test_it_learns_who_hides(tmp_path: Path, shown: tuple[float, float], least: float, most: float) -> None:
+    """Tastes, of which the first fifteen items are recorded three times as often as the others, or all alike: among liked items the learned
+    flips tell the hidden from the observed in the first world and not in the second."""
+    rng = np.random.default_rng(0)
+    taste = 1.5 * rng.normal(size=(300, 2)) @ rng.normal(size=(2, 30)) + rng.gumbel(size=(300, 30))
+    liked_ = np.zeros((300, 30), dtype=bool)
+    np.put_along_axis(liked_, np.argsort(-taste, axis=1)[:, :12], values=True, axis=1)
+    seen = liked_ & (rng.random((300, 30)) < np.repeat(shown, 15))
+    user, item = np.nonzero(seen)
+    frame = pd.DataFrame({"user": user, "item": item}).sample(frac=1, random_state=1)
+    data = recpref.Interactions.from_dataframe(frame, user="user", item="item")
+    nbpo = ("objective=nbpo", "objective.likelihood=nbpo_o", "objective.by=[level,popularity]", "objective.warmup_epochs=0")
+    longer = ("objective.flip_lr=10", "optimizer.lr=3e-3", "optimizer.average=0", "trainer.max_epochs=20", "sampler.exclude_history=true")
+    head = recpref.fit(*TINY, *nbpo, *longer, "stopping.every=5", f"out={tmp_path}", data=data).posterior().model.flips
+    assert head.by_popularity is not None
+    flip = np.zeros(30)
+    flip[np.array(data.items.ids, dtype=int)] = head.by_popularity.item() * head.popularity[1:].numpy()
+    each = torch.from_numpy(np.tile(flip, (300, 1)))
+    assert least < auc(each[torch.from_numpy(liked_ & ~seen)], each[torch.from_numpy(seen)]) < most
 
 
 def test_what_has_no_posterior_is_refused(run: Run, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,25 @@ def test_the_suites_that_ship_compose(name: str) -> None:
         plan = compose(experiment.overrides)
         assert plan.data.name is not None
     assert {e.seed for e in shipped.experiments()} == set(shipped.seeds)
+
+
+def test_controls_of_the_rounds_differ_from_them_in_the_rounds_alone() -> None:
+    """Both stages of each pair: one first stage, and a second that has every option in common but what is wrapped, and where the base has a
+    rate of its own, the rate, which is that of the base."""
+    plans = {experiment.model: compose(experiment.overrides) for experiment in read("rounds").experiments()}
+    pairs = {name: name.replace("_again", "_ada") for name in plans if "_again" in name}
+    assert len(pairs) == 13
+    assert {name for name in plans if "_ada" in name} - set(pairs.values()) == {"sasrec_ada_kept"}  # the base is its control
+    for control, rounds in pairs.items():
+        (one, other), (first, second) = (plans[control], plans[rounds]), (plans[control].before, plans[rounds].before)
+        assert first is not None
+        assert first == second, control
+        assert other.base is not None
+        assert one.model == other.base
+        rate = other.optimizer["lr"] * other.model.options["base_lr"]
+        assert one.optimizer["lr"] == pytest.approx(rate), control
+        alike = {"model": one.model, "base": None, "start": one.start, "optimizer": one.optimizer | {"lr": other.optimizer["lr"]}}
+        assert replace(one, **alike, before=None) == replace(other, model=one.model, base=None, start=one.start, before=None), control
 
 
 def test_quick_is_what_it_promises() -> None:

@@ -127,6 +127,20 @@ def test_the_authors_decay_makes_their_flips_a_constant_half():
     assert (gamma - 0.5).abs().max() < 1e-3
 
 
+def test_it_tells_what_its_flips_are():
+    """At the authors' decay a constant half under another name; told, a constant; and nothing without flips."""
+    torch.manual_seed(0)
+    collapsed = mf(n_epochs=60, batch_size=6).fit(DATA)
+    assert collapsed["train/flip_mean"] == pytest.approx(0.5, abs=1e-3)
+    assert collapsed["train/flip_sd"] < 1e-3
+    free = mf(n_epochs=30, lr=0.05, l2_flip=0.0).fit(DATA)
+    assert free["train/flip_sd"] > 0.01
+    assert free["train/flip_auc"] > 0.5  # what was not observed flips more often than what was
+    told = mf(n_epochs=1, flip=0.25).fit(DATA)
+    assert told == {"train/flip_mean": pytest.approx(0.25), "train/flip_sd": pytest.approx(0.0, abs=1e-6), "train/flip_auc": 0.5}
+    assert mf("bpr", n_epochs=1).fit(DATA) == {}
+
+
 @pytest.mark.parametrize("method", ["nbpo", "nbpo_o"])
 def test_a_constant_of_zero_is_bpo(method):
     found = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import get_args
 
 import pandas as pd
@@ -15,6 +16,7 @@ from recpref.losses.bpo import BPO
 from recpref.objectives.nbpo import NBPO
 from recpref.objectives.score import Score, Source, candidate_scores, encoded
 from recpref.samplers.catalogue import Catalogue
+from recpref.samplers.in_batch import InBatch
 from recpref.samplers.uniform import Uniform
 from recpref.training.optimizer import Optimizer
 from recpref.types import Batch, Candidates, History, Step
@@ -114,6 +116,22 @@ def test_an_accidental_positive_is_no_negative():
     torch.testing.assert_close(total, (observed("nbpo", scores, flip)[own] + negative).sum())
 
 
+def test_the_log_looks_at_all_shared_negatives_and_at_no_positive():
+    """1,024 positives and 16 items that they share, one of which is everybody's own: mean and spread are those of the other 15."""
+    nbpo = objective(by=("level",))
+    own = torch.linspace(-2, 2, 16)
+    flips = torch.cat([own[:1].expand(1024, 1), own.expand(1024, 16)], 1)
+    hit = torch.zeros(1024, 16, dtype=torch.bool)
+    hit[:, 0] = True
+    said, others = nbpo.watched(flips, hit), own[1:].sigmoid()
+    assert said["flip_mean"] == pytest.approx(others.mean().item(), abs=1e-4)
+    assert said["flip_sd"] == pytest.approx(others.std(correction=0).item(), abs=1e-4)
+    assert said["flip_auc"] == 1.0  # each exceeds the positive; which would count half itself
+    few = nbpo.watched(flips[:2], None)
+    assert few["flip_mean"] == pytest.approx(own.sigmoid().mean().item())
+    assert nbpo.watched(flips[:1], torch.ones(1, 16, dtype=torch.bool)).keys() == said.keys()  # nobody is compared: numbers that are none
+
+
 def test_the_head_holds_still_while_it_warms_up():
     nbpo, sasrec = objective(warmup_epochs=2, prior=0.2, likelihood="nbpo_o"), model()
     with torch.no_grad():
@@ -190,7 +208,8 @@ def test_the_head_moves_no_encoder():
     nbpo = objective(by=("state",), prior=0.3)
     h = torch.randn(6, D, requires_grad=True)
     drawn = Candidates(torch.arange(1, 7), torch.randint(1, V + 1, (6, 4)))
-    nbpo.flip_logits(h, torch.ones(6, dtype=torch.long), drawn).sum().backward()
+    user = torch.ones(6, dtype=torch.long)
+    nbpo.flips(h, user, nbpo.compared(user, drawn)).sum().backward()
     assert h.grad is None
 
 
@@ -221,7 +240,14 @@ def test_the_head_learns_at_its_own_rate_without_decay():
         ({"prior": 0.0}, "nothing can be learned from there"),
         ({"prior": 1.0}, r"must lie in \[0, 1\)"),
         ({"pull": -1.0}, "objective.pull=-1.0 must not be negative"),
-        ({"by": ("recency",)}, "known: activity, exposure, item, level, popularity, sampling, state, user"),
+        ({"pull": math.nan}, "objective.pull=nan must not be negative, nor infinite"),
+        ({"flip_lr": math.inf}, "objective.flip_lr=inf must not be negative, nor infinite"),
+        ({"d_flip": 0}, "objective.d_flip=0 must be at least 1"),
+        (
+            {"by": ("sampling",), "sampler": InBatch(DATA.item_counts, DATA, n_negatives=4)},
+            "those of uniform negatives, not of InBatch's",
+        ),
+        ({"by": ("recency",)}, "known: activity, exposure, item, level, popularity, propensity, sampling, state, user"),
     ],
 )
 def test_bad_options_are_refused(options, says):
