@@ -42,11 +42,12 @@ class Batch(NamedTuple):
 
 
 class Query(NamedTuple):
-    """A request for recommendations. ``exclude`` and ``candidates`` are PAD-padded lists of item ids."""
+    """A request for recommendations. ``exclude`` and ``candidates`` are PAD-padded lists of item ids, ``never`` those that nobody gets."""
 
     history: History
     exclude: Int[Tensor, "B S"] | None = None
     candidates: Int[Tensor, "B C"] | None = None
+    never: Int[Tensor, " E"] | None = None
 
 
 class Ranking(NamedTuple):

@@ -12,8 +12,8 @@ trains an epoch to warm up and one that counts. Positions read and targets learn
 timed by a few of its batches.
 The limit is what the epoch's products of matrices take at the machine's measured best rate (`limit.py`).
 
-With `target` each trains, on the file of all rows, until validation NDCG@10 is there, our model by its own recipe and RecTools' with its
-defaults; the seconds are those of training, without validation.
+With `target` each trains once, on the file of all rows, until validation NDCG@10 is there, our model by its own recipe (32 rows a batch) and
+RecTools', the only peer that does, with its defaults and `batches` rows; the seconds are those of training, without validation.
 
 Writes speed.csv, speed.md and speed.png into `out`, after every round, and every answer into answers.json: the same command takes an
 interrupted run up where it was, with the same code on the same machine.
@@ -130,11 +130,24 @@ def compare(model: str, width: int, data: Path, rows: int, given: dict[str, str]
         yield table
 
 
+def refuse_idle(given: dict[str, str], said: dict[str, str]) -> None:
+    """Exits where options were said that a training to a target does not heed."""
+    if not given["target"]:
+        return
+    idle = [key for key in ("rounds",) if key in said] + [key for key in ("batches",) if "," in said.get(key, "")]
+    idle += ["peers"] if set(said.get("peers", "rectools").split(",")) - {"rectools", ""} else []
+    if idle:
+        sys.exit(
+            f"target={given['target']} trains each once, RecTools alone beside ours, at one size of batches; leave out {', '.join(idle)}"
+        )
+    given.update(peers=said.get("peers", "rectools"), batches=said.get("batches", "128"), rounds="")
+
+
 def quality(model: str, width: int, data: Path, given: dict[str, str], answers: Answers) -> list[dict[str, Any]]:
     """Seconds of training until validation NDCG@10 reaches the target."""
     table = []
-    for peer in ("recpref", *[name for name in given["peers"].split(",") if name == "rectools"]):
-        batch = int(given["batches"].split(",")[0]) if peer != "recpref" else 32
+    for peer in ("recpref", *filter(None, given["peers"].split(","))):
+        batch = int(given["batches"]) if peer != "recpref" else 32
         asked = {"name": given["data"], "model": model, "width": width, "epochs": int(given["epochs"]), "target": float(given["target"])}
         script = HERE / "peers" / f"{peer}_peer.py"
         found = answers.ask(interpreter(peer, Path(given["venvs"])), script, {**asked, "batch": batch}, data=data)
@@ -182,9 +195,11 @@ def draw(frame: Any, path: Path) -> None:
 
 
 def main() -> None:
-    given = DEFAULTS | dict(text.split("=", 1) for text in sys.argv[1:])
+    said = dict(text.split("=", 1) for text in sys.argv[1:])
+    given = DEFAULTS | said
     if not given["out"] or set(given) - set(DEFAULTS):
         sys.exit(__doc__)
+    refuse_idle(given, said)
     out = Path(given["out"])
     answers = Answers(out / "answers.json", machine=MACHINE, sources=(Path(recpref.__file__).parent, HERE / "peers"))
     table: list[dict[str, Any]] = []

@@ -38,7 +38,7 @@ def idle(keys: Iterable[str], pairs: dict[str, Any]) -> dict[str, str]:
 def _said_by_components(keys: Iterable[str], pairs: dict[str, Any], kinds: tuple[str, ...] = ("model", "objective")) -> dict[str, str]:
     """What the components of an experiment say of their own options. Where a value cannot be read, nothing: composing will say what is
     wrong with it."""
-    found = {}
+    found: dict[str, str] = {}
     for kind in kinds:
         component = components.find(kind, pairs[kind])
         if not hasattr(component, "unused"):

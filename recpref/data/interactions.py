@@ -229,7 +229,9 @@ class Interactions:
         longest = int((stop - start).max(initial=0))
         columns = np.arange(min(longest, length or longest))
         index = stop[:, None] - len(columns) + columns
-        return np.where(index >= start[:, None], np.append(values, 0)[np.maximum(index, 0)], 0)
+        if not len(values):
+            return np.zeros(index.shape, dtype=np.int64)
+        return np.where(index >= start[:, None], values[index.clip(0, len(values) - 1)], np.int64(0))
 
 
 def _with_column(digest: str, table: pd.DataFrame | None, column: str) -> str:

@@ -11,6 +11,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from recpref.data.asked import Asked
+from recpref.data.frames import without_views
 from recpref.data.readers import TEXT, as_texts, joined, parquet_schema, suffix_of
 from recpref.data.separated import layout, opened, unreadable
 
@@ -39,7 +40,7 @@ class Stream:
             return cls(tuple(files), pa.schema(kinds), text, asked)
         parts = [_named(file, asked) for file in files]
         parts = [pa.schema([schema.field(name) for name in names if name in schema.names]) for schema in parts]
-        return cls(tuple(files), joined([part.empty_table() for part in parts], where).schema, text, asked)
+        return cls(tuple(files), joined([without_views(part.empty_table()) for part in parts], where).schema, text, asked)
 
     def tables(self, rows: int = ROWS) -> Iterator[pa.Table]:
         """At least ``rows`` (but for the last table) and at most twice as many at a time. Raises: ValueError for damaged files."""
@@ -54,7 +55,7 @@ class Stream:
         try:
             with pa.parquet.ParquetFile(file) as parquet:
                 for batch in parquet.iter_batches(rows, columns=self.schema.names):
-                    yield as_texts(pa.Table.from_batches([batch]), texts).select(self.schema.names).cast(self.schema)
+                    yield as_texts(without_views(pa.Table.from_batches([batch])), texts).select(self.schema.names).cast(self.schema)
         except (pa.ArrowInvalid, KeyError, OSError) as error:
             raise ValueError(f"{file} cannot be read: {str(error).splitlines()[0]}") from error
 

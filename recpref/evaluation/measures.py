@@ -31,7 +31,7 @@ def report_of(plan: Plan, model: Any, heldout: Heldout) -> Report:
     """The full ranking of held-out users; without any, an empty one."""
     if not len(heldout.targets):
         return Report(pd.DataFrame({"user": []}))
-    return evaluation_of(plan)(TopK(model, seed=plan.seed), heldout)
+    return evaluation_of(plan)(TopK(model, seed=plan.seed, still=True), heldout)
 
 
 def _aspects(plan: Plan, report: Report, split: Split) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def _sampled(plan: Plan, model: Any, split: Split) -> dict[str, Any]:
     evaluation = evaluation_of(plan)
     if evaluation.sampled == "none" or not len(split.test.targets):
         return {}
-    topk, counts = TopK(model, seed=plan.seed), split.train.item_counts
+    topk, counts = TopK(model, seed=plan.seed, still=True), split.train.item_counts
     by, n_negatives = evaluation.sampled, evaluation.n_negatives
     return named("test", sampled_report(topk, split.test, evaluation, item_counts=counts, by=by, n_negatives=n_negatives, seed=plan.seed))
 

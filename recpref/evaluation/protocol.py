@@ -142,4 +142,4 @@ def moved(query: Query, device: str | torch.device) -> Query:
 
     history = query.history
     history = history._replace(items=history.items.to(device), user=history.user.to(device), time=there(history.time))
-    return Query(history, exclude=there(query.exclude), candidates=there(query.candidates))
+    return Query(history, exclude=there(query.exclude), candidates=there(query.candidates), never=there(query.never))

@@ -114,9 +114,11 @@ class TransformerLayer(nn.Module):
         x = self.attention_norm(x + self.dropout(self.attend(x, mask, causal=causal)))
         return self.feed_forward_norm(x + self.dropout(self.transform(x)))
 
-    def at(self, x: Float[Tensor, "B L D"], mask: Bool[Tensor, "#B 1 1 L"] | None, where: Bool[Tensor, "B L"]) -> Float[Tensor, "M D"]:
+    def at(self, x: Float[Tensor, "B L D"], mask: Bool[Tensor, "#B 1 #L L"] | None, where: Bool[Tensor, "B L"]) -> Float[Tensor, "M D"]:
         """The rows of ``forward`` at these positions, row-major. Elsewhere nothing but keys and values is computed."""
         place, asked = places(where)
+        if mask is not None and mask.shape[2] > 1:
+            mask = mask.expand(len(x), -1, -1, -1).gather(2, place[:, None, :, None].expand(-1, -1, -1, mask.shape[3]))
         here = place[:, :, None].expand(-1, -1, x.shape[2])
         read = self.attention_norm(x) if self.pre_norm else x
         mixed = self.dropout(self.attend_from(read.gather(1, here), read, mask)[asked])
@@ -132,7 +134,7 @@ class TransformerLayer(nn.Module):
         return self.mix(query, key, value, mask, causal=causal)
 
     def attend_from(
-        self, asking: Float[Tensor, "B C D"], x: Float[Tensor, "B L D"], mask: Bool[Tensor, "#B 1 1 L"] | None
+        self, asking: Float[Tensor, "B C D"], x: Float[Tensor, "B L D"], mask: Bool[Tensor, "#B 1 #C L"] | None
     ) -> Float[Tensor, "B C D"]:
         """What other vectors than those of ``x`` read from ``x``."""
         width, weight, bias = x.shape[2], self.query_key_value.weight, self.query_key_value.bias

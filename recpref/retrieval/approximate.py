@@ -46,11 +46,11 @@ class Approximate:
     def recommend(self, query: Query, k: int) -> Ranking:
         """Shapes: [B, k]; PAD and -inf fill places for which the index found nothing.
 
-        Raises: ValueError for k < 1, or candidates, of which an index knows nothing.
+        Raises: ValueError for k < 1, or candidates or items that nobody gets, of which an index knows nothing.
         """
         if k < 1:
             raise ValueError(f"k={k} must be at least 1")
-        if query.candidates is not None:
+        if query.candidates is not None or query.never is not None:
             raise ValueError("an index cannot be asked for the best of some candidates; rank them exactly")
         state = self.model.state(query.history)
         asked = torch.cat([state, state.new_ones(len(state), 1)], 1).float().cpu().numpy()

@@ -70,8 +70,7 @@ class Restriction(NamedTuple):
         if self.only is not None:
             query = query._replace(candidates=self.only.expand(rows, -1))
         if self.never is not None:
-            never = self.never.expand(rows, -1)
-            query = query._replace(exclude=never if query.exclude is None else torch.cat([query.exclude, never], 1))
+            query = query._replace(never=self.never)
         return query
 
 

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from recpref.data.vocabulary import Vocabulary
 from recpref.retrieval.asked import ids_of, refuse_no_count
-from recpref.types import Catalogue, History, Retriever
+from recpref.retrieval.topk import HELD, best
+from recpref.types import PAD, Catalogue, History, Retriever
 
 BATCH = 256
 Scored = Callable[[Tensor], Tensor]  # item numbers [n] -> scores of all items [n, V + 1]
@@ -39,7 +40,8 @@ def similar(
     scored, usable = _cosine(model) if isinstance(model, Retriever) else _weight(model)
     numbers = _numbers(items, ids_of(ids, "items"), usable.numpy(), known)
     usable &= torch.ones_like(usable) if known is None else torch.from_numpy(known)
-    parts = [_nearest(scored, usable, torch.from_numpy(numbers[i : i + BATCH]), k, items) for i in range(0, len(numbers), BATCH)]
+    rows = min(BATCH, max(1, HELD // len(usable)))
+    parts = [_nearest(scored, usable, torch.from_numpy(numbers[i : i + rows]), k, items) for i in range(0, len(numbers), rows)]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -53,7 +55,7 @@ def _cosine(model: Retriever) -> tuple[Scored, Tensor]:
         )
     length = vectors.norm(dim=1)
     unit = vectors / length.clamp(min=torch.finfo(length.dtype).tiny)[:, None]
-    return lambda numbers: (unit[numbers] @ unit.T).clamp(-1, 1), (length > 0).index_fill(0, torch.tensor([0]), False)
+    return lambda numbers: (unit[numbers] @ unit.T).clamp_(-1, 1), (length > 0).index_fill(0, torch.tensor([0]), False)
 
 
 def _weight(model: Catalogue) -> tuple[Scored, Tensor]:
@@ -80,13 +82,13 @@ def _numbers(items: Vocabulary, ids: np.ndarray, usable: np.ndarray, known: np.n
 
 
 def _nearest(scored: Scored, usable: Bool[Tensor, " V1"], numbers: Tensor, k: int, items: Vocabulary) -> pd.DataFrame:
-    score = scored(numbers).masked_fill(~usable, -torch.inf)
+    score = scored(numbers).masked_fill_(~usable, -torch.inf)
     score.scatter_(1, numbers[:, None], -torch.inf)
-    best = score.sort(dim=1, descending=True, stable=True)
-    row, place = (best.values[:, :k] > -torch.inf).nonzero(as_tuple=True)
+    found = best(score, k, torch.arange(score.shape[1]))
+    row, place = (found.items != PAD).nonzero(as_tuple=True)
     return pd.DataFrame({
         "item": items.originals(numbers[row].numpy()),
-        "similar": items.originals(best.indices[row, place].numpy()),
+        "similar": items.originals(found.items[row, place].numpy()),
         "rank": place.numpy() + 1,
-        "score": best.values[row, place].numpy(),
+        "score": found.scores[row, place].numpy(),
     })  # fmt: skip

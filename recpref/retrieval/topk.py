@@ -21,11 +21,13 @@ class TopK:
     are not there yet, and so on. Places after the last round's are filled with the next best of that round. The place in the list is
     what counts: scores of different rounds do not compare.
 
-    ``order`` [V + 1] gives each item its place among equals. ``needs_time`` is the model's.
+    ``order`` [V + 1] gives each item its place among equals. ``needs_time`` is the model's. ``still`` promises that the model does not
+    learn while this one lives: item vectors that are made of others are then made once.
     """
 
-    def __init__(self, model: Retriever | Catalogue, *, seed: int = 0):
-        self.model, self.needs_time = model, bool(getattr(model, "needs_time", False))
+    def __init__(self, model: Retriever | Catalogue, *, seed: int = 0, still: bool = False):
+        self.model, self.needs_time, self.still = model, bool(getattr(model, "needs_time", False)), still
+        self.made: tuple[Tensor, Tensor] | None = None
         n_columns = len(model.table()[1]) if isinstance(model, Retriever) else model.n_items + 1
         self.order = shuffled(n_columns, seed)
         self.place = self.order.argsort()
@@ -43,10 +45,12 @@ class TopK:
             asked = f"k={k}" if query.candidates is None else "the best of some candidates"
             raise ValueError(f"{asked}: {type(self.model).__name__} keeps the best {self.model.most} items of each user, and no more")
         if isinstance(self.model, MultiRound):
-            return self._in_rounds(self.model, query, k)
+            rows = max(1, HELD // len(self.order))
+            starts = range(0, max(1, len(query.history.items)), rows)
+            return _together([self._in_rounds(self.model, _part(query, slice(start, start + rows)), k) for start in starts])
         if not isinstance(self.model, Retriever):
             return self._best(_allowed(self.model.catalogue(query.history), query), k)
-        vectors, bias = self.model.table()
+        vectors, bias = self._table(self.model)
         state = self.model.state(query.history)
         rows = max(1, HELD // len(bias))
         parts = []
@@ -54,7 +58,13 @@ class TopK:
             here = slice(start, start + rows)
             scores = _scored(state[here], vectors, bias, self._room(state[here], bias))
             parts.append(self._best(_allowed(scores, query, here), k))
-        return Ranking(torch.cat([part.items for part in parts]), torch.cat([part.scores for part in parts]))
+        return _together(parts)
+
+    def _table(self, model: Retriever | MultiRound) -> tuple[Float[Tensor, "V1 D"], Float[Tensor, " V1"]]:
+        if not self.still:
+            return model.table()
+        self.made = self.made or model.table()
+        return self.made
 
     def _room(self, state: Float[Tensor, "B D"], bias: Float[Tensor, " V1"]) -> Float[Tensor, "B V1"]:
         """Memory for the scores of a batch: the same for every batch, because fresh memory costs as much as the scores."""
@@ -64,10 +74,10 @@ class TopK:
         return self.held[:size].view(len(state), len(bias))
 
     def _in_rounds(self, model: MultiRound, query: Query, k: int) -> Ranking:
-        vectors, bias = model.table()
+        vectors, bias = self._table(model)
         parts: list[Ranking] = []
         for number, state in enumerate(model.rounds(query.history), 1):
-            scores = _allowed(_scored(state, vectors, bias), query)
+            scores = _allowed(_scored(state, vectors, bias, self._room(state, bias)), query)
             for part in parts:
                 scores.scatter_(1, part.items, -torch.inf)
             left = k - sum(part.items.shape[1] for part in parts)
@@ -84,7 +94,7 @@ class TopK:
     def _catalogue(self, history: History) -> Float[Tensor, "B V1"]:
         if not isinstance(self.model, Retriever):
             return self.model.catalogue(history)
-        vectors, bias = self.model.table()
+        vectors, bias = self._table(self.model)
         return _scored(self.model.state(history), vectors, bias)
 
     def _best(self, scores: Float[Tensor, "B V1"], k: int) -> Ranking:
@@ -153,6 +163,18 @@ def known(scores: Float[Tensor, "B C"]) -> Float[Tensor, "B C"]:
     return scores
 
 
+def _part(query: Query, rows: slice) -> Query:
+    """The same request of some users."""
+    items, user, time, told = query.history
+    some = History(items[rows], user[rows], None if time is None else time[rows], None if told is None else told[rows])
+    exclude, candidates = (None if part is None else part[rows] for part in (query.exclude, query.candidates))
+    return query._replace(history=some, exclude=exclude, candidates=candidates)
+
+
+def _together(parts: list[Ranking]) -> Ranking:
+    return Ranking(torch.cat([part.items for part in parts]), torch.cat([part.scores for part in parts]))
+
+
 def _scored(
     state: Float[Tensor, "B D"], vectors: Float[Tensor, "V1 D"], bias: Float[Tensor, " V1"], out: Float[Tensor, "B V1"] | None = None
 ) -> Float[Tensor, "B V1"]:
@@ -165,6 +187,8 @@ def _allowed(scores: Float[Tensor, "B V1"], query: Query, rows: slice = slice(No
     """The scores of these rows of the query, -inf where it does not want the item. ``scores`` is changed."""
     if query.exclude is not None:
         scores.scatter_(1, query.exclude[rows], -torch.inf)
+    if query.never is not None:
+        scores.index_fill_(1, query.never, -torch.inf)
     if query.candidates is not None:
         allowed = torch.zeros_like(scores, dtype=torch.bool).scatter_(1, query.candidates[rows], True)
         scores.masked_fill_(~allowed, -torch.inf)

@@ -15,9 +15,15 @@ from typing import Any
 PACKAGES = ("recpref", "torch", "pytorch-lightning", "numpy", "pandas", "pyarrow", "hydra-core")
 
 
-def environment() -> dict[str, Any]:
-    """Versions, commit, device, load and peak memory (MiB) of this process, now."""
+def environment(accelerator: str | None = "cpu") -> dict[str, Any]:
+    """Versions, commit, device, load and peak memory (MiB) of this process, now.
+
+    ``device`` is what trained: ``accelerator`` is the trainer's, None for a choice of its own. Lists were made on the processor.
+    """
     import torch
+
+    processor = platform.processor() or platform.machine()
+    on_gpu = accelerator not in ("cpu", "mps", "tpu") and torch.cuda.is_available()
 
     unit = 1024 if sys.platform != "darwin" else 1024 * 1024
     return {
@@ -26,7 +32,8 @@ def environment() -> dict[str, Any]:
         "packages": {name: version(name) for name in PACKAGES},
         "commit": commit(),
         "platform": platform.platform(),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else (platform.processor() or platform.machine()),
+        "device": torch.cuda.get_device_name() if on_gpu else processor,
+        "recommended_on": processor,
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "load": list(os.getloadavg()),

@@ -193,7 +193,7 @@ class Run:
         _refuse(k, batch_size, search, filter_seen, restricted=items is not None or exclude_items is not None)
         restricted = Restriction.of(self.items, items, exclude_items)
         known = self._known(histories if isinstance(histories, Interactions) else self.histories(histories))
-        exact = TopK(self.model, seed=self.experiment.seed)
+        exact = TopK(self.model, seed=self.experiment.seed, still=True)
         topk = exact if search == "exact" else Approximate(self.model, kind=search, breadth=breadth)
         parts: list[pd.DataFrame] = []
         found: float | None = None
@@ -222,7 +222,7 @@ class Run:
         if not isinstance(candidates, Interactions):
             candidates = self.histories(candidates, time="none", name="the frame of candidates")
         restricted = Restriction(own=self._known(candidates))
-        topk = TopK(self.model, seed=self.experiment.seed)
+        topk = TopK(self.model, seed=self.experiment.seed, still=True)
         parts = []
         for users, query in self._queries(restricted.served(known), restricted, batch_size, filter_seen, timed=topk.needs_time):
             most = query.candidates.shape[1]  # type: ignore[union-attr]  # they are its own

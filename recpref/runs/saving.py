@@ -46,9 +46,19 @@ def _seconds_per_1000(model: nn.Module, report: Report) -> float | None:
     return None if not report.seconds or hasattr(model, "asked_only") else 1000 * report.seconds / len(report.per_user)
 
 
-def save(place: Path, model: nn.Module, data: Interactions, metrics: dict[str, Any], report: Report, item_counts: np.ndarray) -> None:
-    """Writes everything else that ``Run.load`` needs, and the per-user values, into ``place``."""
-    (place / "environment.json").write_text(json.dumps({**environment(), "seconds_per_1000": _seconds_per_1000(model, report)}, indent=1))
+def save(
+    place: Path,
+    model: nn.Module,
+    data: Interactions,
+    metrics: dict[str, Any],
+    report: Report,
+    item_counts: np.ndarray,
+    *,
+    accelerator: str | None = "cpu",
+) -> None:
+    """Writes everything else that ``Run.load`` needs, and the per-user values, into ``place``. ``accelerator``: the trainer's."""
+    made = {**environment(accelerator), "seconds_per_1000": _seconds_per_1000(model, report)}
+    (place / "environment.json").write_text(json.dumps(made, indent=1))
     (place / "metrics.json").write_text(json.dumps(metrics, indent=1))
     report.per_user.to_parquet(place / "per_user.parquet")
     _save_state(model, place / "model.safetensors")

@@ -20,6 +20,12 @@ def refuse_processes(plan: Plan) -> bool:
     count, loader = processes_of(plan.trainer), Loader(**plan.loader)
     if count > loader.batch_size:
         raise ValueError(f"loader.batch_size={loader.batch_size} is shared by {count} processes, and each needs a row; raise it")
+    limit = plan.trainer.get("limit_val_batches")
+    if count > 1 and limit is not None and not (limit == 0 or (isinstance(limit, float) and limit == 1)):
+        raise ValueError(
+            f"trainer.limit_val_batches={limit} means other users for each number of processes; leave it out, or validate on some users, "
+            "who are the same ones everywhere: split.valid_users=2048"
+        )
     if plan.table is not None and plan.table.name == "sharded":
         _refuse_shards(plan, count)
     return count > 1

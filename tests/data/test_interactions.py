@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -204,6 +205,22 @@ def test_padded_by_hand() -> None:
     assert data.padded(np.array([2, 1])).tolist() == [[1, 3, 2], [0, 1, 1]]
     assert data.padded(np.array([2]), 2).tolist() == [[3, 2]]
     assert data.padded(np.array([], dtype=np.int64)).shape == (0, 0)
+
+
+def test_some_histories_take_no_copy_of_all_rows() -> None:
+    """Of a million rows the histories of two users: kilobytes, whatever lies beside them; also where nobody has any."""
+    user = np.repeat(np.arange(1, 100_001), 10)
+    data = of(pd.DataFrame({"user_id": user, "item_id": user % 97}), time=None)
+    _ = data.offsets
+    tracemalloc.start()
+    try:
+        data.padded(np.array([5, 99_999]))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 100_000
+    nobody = data.where(np.zeros(len(data), dtype=bool))
+    assert nobody.padded(np.array([1, 2])).shape == (2, 0)
 
 
 @given(

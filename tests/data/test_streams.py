@@ -31,6 +31,17 @@ def test_shards_agree(tmp_path: Path) -> None:
     assert [part.num_rows for part in stream.tables(1)] == [1, 1, 1]
 
 
+def test_views_of_texts_are_texts(tmp_path: Path) -> None:
+    """As polars and DuckDB write them: what is done to texts later is not known of views."""
+    file = tmp_path / "a.parquet"
+    pa.parquet.write_table(pa.table({"user": pa.array(["x", "y", None], pa.string_view()), "t": [1, None, 3]}), file)
+    stream = Stream.of([file], ["user"], ["t"], Asked(), tmp_path)
+    assert stream.schema.field("user").type != pa.string_view()
+    (table,) = stream.tables()
+    assert table["user"].type == stream.schema.field("user").type
+    assert table.take([1, 0])["user"].to_pylist() == ["y", "x"]
+
+
 @pytest.mark.parametrize(("times", "kind"), [("1 2 3", "int64"), ("1 2.5 3", "double"), ("2020-01-01 2 x", "string")])
 def test_times_of_a_text_are_the_numbers_that_they_may_be(tmp_path: Path, times: str, kind: str) -> None:
     file = tmp_path / "a.csv"

@@ -12,6 +12,8 @@ from recpref.data.vocabulary import Vocabulary
 from recpref.models.ease import EASE
 from recpref.models.itemknn import ItemKNN
 from recpref.models.popular import Popular
+from recpref.retrieval import similar as module
+from recpref.retrieval import topk
 from recpref.retrieval.similar import similar
 from recpref.types import History
 
@@ -55,6 +57,23 @@ def test_symmetric_and_blind_to_length_and_bias() -> None:
     np.testing.assert_allclose(scores.loc[(100, 105)], scores.loc[(105, 100)], atol=1e-12)
     longer = similar(Table(vectors * torch.arange(1, 31)[:, None]), items, items.ids, 28)
     np.testing.assert_allclose(longer["score"], frame["score"], atol=1e-6)
+
+
+def test_a_few_ids_at_a_time_find_what_all_at_once_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Among vectors of which many are alike: equal cosines in the order of ids, in blocks of columns too."""
+    vectors = torch.randint(-1, 2, (200, 3), generator=torch.Generator().manual_seed(0)).float()
+    vectors[(vectors == 0).all(1)] = 1.0
+    items = Vocabulary(np.arange(1, 200))
+    expected = similar(Table(vectors), items, items.ids, 5)
+    cosine = torch.nn.functional.cosine_similarity(vectors[7], vectors[1:], dim=1)
+    cosine[6] = -torch.inf  # itself
+    assert (
+        expected[expected["item"] == 7]["similar"].tolist()
+        == (cosine.double().round(decimals=5).argsort(descending=True, stable=True)[:5] + 1).tolist()
+    )
+    monkeypatch.setattr(module, "HELD", 400)
+    monkeypatch.setattr(topk, "WIDE", 1)
+    pd.testing.assert_frame_equal(similar(Table(vectors), items, items.ids, 5), expected)
 
 
 def test_items_never_seen_in_training() -> None:

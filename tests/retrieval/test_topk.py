@@ -298,5 +298,46 @@ def test_wide_rows_in_little_memory_are_ranked_as_narrow_ones(monkeypatch: pytes
     assert equal(wide.recommend(asked, 7), expected)
 
 
+def test_what_nobody_gets_is_left_out_of_every_list() -> None:
+    """Beside what each user excludes, and among candidates."""
+    asked = query(2, exclude=[[0, 2], [0, 0]])._replace(never=torch.tensor([1]))
+    assert TopK(Scores([[5, 9, 7], [3, 2, 1]])).recommend(asked, 2).items.tolist() == [[3, PAD], [2, 3]]
+    among = query(1, candidates=[[1, 2]])._replace(never=torch.tensor([2, 3]))
+    assert TopK(Scores([[5, 9, 7]])).recommend(among, 2).items.tolist() == [[1, PAD]]
+    assert TopK(Rounds(IN_ROUNDS, 2)).recommend(query(1)._replace(never=torch.tensor([1, 5, 8])), 3).items.tolist() == [[2, 3, 6]]
+
+
+def test_rounds_a_few_users_at_a_time_are_those_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What each excludes and may get goes with him, and the room for scores is that of the few."""
+    asked = query(5, exclude=[[u, u + 1] for u in range(1, 6)], candidates=[[u % 8 + 1, 3, 4, 5, 6, 7] for u in range(1, 6)])
+    timed = asked._replace(history=asked.history._replace(time=torch.arange(5)[:, None], preference=list("abcde")))
+    expected = TopK(Rounds(IN_ROUNDS, 2)).recommend(timed, 6)
+    monkeypatch.setattr(topk, "HELD", 18)
+    few = TopK(Rounds(IN_ROUNDS, 2))
+    assert equal(few.recommend(timed, 6), expected)
+    assert few.held is not None
+    assert few.held.numel() == 2 * 9
+    assert few.recommend(query(0), 2).items.shape == (0, 2)
+
+
+def test_item_vectors_of_a_model_that_stands_still_are_made_once() -> None:
+    class Made(Scores):
+        count = 0
+
+        def table(self) -> tuple[torch.Tensor, torch.Tensor]:
+            self.count += 1
+            return super().table()
+
+    still, learning = Made([[5, 9, 7]]), Made([[5, 9, 7]])
+    one, other = TopK(still, still=True), TopK(learning)
+    for asked in range(3):
+        assert equal(one.recommend(query(1), 2), other.recommend(query(1), 2)), asked
+        learning.of, still.of = (torch.tensor([[5.0, 9, 7]]) for _ in range(2))
+    learning.of = torch.tensor([[9.0, 5, 7]])
+    assert other.recommend(query(1), 1).items.tolist() == [[1]]  # who may learn is asked every time
+    assert still.count == 2  # by the constructor, and once
+    assert learning.count == 5
+
+
 def test_nobody_gets_an_empty_list() -> None:
     assert TopK(Scores([[5, 9, 7]])).recommend(query(0), 2).items.shape == (0, 2)

@@ -32,6 +32,17 @@ def test_it_tells_the_truth_about_this_machine() -> None:
     assert found["device"]
 
 
+def test_a_gpu_is_named_by_what_trained_on_it_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is there and was not asked is none of a run's; lists are made on the processor."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "some GPU")
+    processor = platform.processor() or platform.machine()
+    assert {name: environment(name)["device"] for name in ("cpu", "auto", "gpu", "cuda", None)} == {
+        "cpu": processor, "auto": "some GPU", "gpu": "some GPU", "cuda": "some GPU", None: "some GPU"
+    }  # fmt: skip
+    assert environment("gpu")["recommended_on"] == environment()["device"] == processor
+
+
 def test_it_is_json() -> None:
     """What is written is what was found."""
     found = environment()

@@ -198,9 +198,9 @@ def test_neither_row_order_nor_company_matters(run: Run) -> None:
     pd.testing.assert_frame_equal(run.recommend(pyarrow.Table.from_pandas(shuffled, preserve_index=False), k=5), expected)
     pd.testing.assert_frame_equal(run.recommend(polars.from_pandas(shuffled), k=5), expected)
     small = run.recommend(cycle(), k=5, batch_size=7)
-    pd.testing.assert_frame_equal(small, expected, rtol=1e-5)
+    pd.testing.assert_frame_equal(small, expected, rtol=1e-5, atol=1e-7)
     alone = run.recommend(cycle()[cycle()["who"] == "u07"], k=5)
-    pd.testing.assert_frame_equal(alone, expected[expected["user"] == "u07"].reset_index(drop=True), rtol=1e-5)
+    pd.testing.assert_frame_equal(alone, expected[expected["user"] == "u07"].reset_index(drop=True), rtol=1e-5, atol=1e-7)
 
 
 def test_who_a_user_was_in_training_does_not_matter(run: Run) -> None:

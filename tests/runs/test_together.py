@@ -26,6 +26,12 @@ def test_plans_of_one_and_of_two_processes() -> None:
         refuse_processes(compose(["model=ease", *TWO]))
     with pytest.raises(ValueError, match=r"loader\.batch_size=1 is shared by 2 processes, and each needs a row; raise it"):
         refuse_processes(compose(["model=sasrec", "loader.batch_size=1", *TWO]))
+    for limit in ("1", "0.5"):
+        with pytest.raises(ValueError, match=rf"trainer\.limit_val_batches={limit} means other users for each number of processes; leave"):
+            refuse_processes(compose(["model=sasrec", f"trainer.limit_val_batches={limit}", *TWO]))
+        assert not refuse_processes(compose(["model=sasrec", f"trainer.limit_val_batches={limit}"]))
+    for every in ("1.0", "0", "null"):
+        assert refuse_processes(compose(["model=sasrec", f"trainer.limit_val_batches={every}", *TWO]))
 
 
 @pytest.mark.parametrize(
