@@ -12,8 +12,8 @@ trains an epoch to warm up and one that counts. Positions read and targets learn
 timed by a few of its batches.
 The limit is what the epoch's products of matrices take at the machine's measured best rate (`limit.py`).
 
-With `target` each trains once, on the file of all rows, until validation NDCG@10 is there, our model by its own recipe (32 rows a batch) and
-RecTools', the only peer that does, with its defaults and `batches` rows; the seconds are those of training, without validation.
+With `target` each trains once, on the file of all rows, until validation NDCG@10 is there, our model by its own recipe (32 rows a batch)
+and RecTools', the only peer that does, with its defaults and `batches` rows; the seconds are those of training, without validation.
 
 Writes speed.csv, speed.md and speed.png into `out`, after every round, and every answer into answers.json: the same command takes an
 interrupted run up where it was, with the same code on the same machine.
