@@ -43,6 +43,11 @@ class LiGRLayer(TransformerLayer):
         x = x + torch.sigmoid(self.attention_gate(x)) * self.dropout(self.attend(self.attention_norm(x), mask, causal=causal))
         return x + torch.sigmoid(self.feed_forward_gate(x)) * self.dropout(self.transform(self.feed_forward_norm(x)))
 
-    def transform(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+    def at(self, x: Float[Tensor, "B L D"], mask: Bool[Tensor, "#B 1 #L L"] | None, where: Bool[Tensor, "B L"]) -> Float[Tensor, "M D"]:
+        x, mixed = self.attended_at(x, mask, where)
+        x = x + torch.sigmoid(self.attention_gate(x)) * self.dropout(mixed)
+        return x + torch.sigmoid(self.feed_forward_gate(x)) * self.dropout(self.transform(self.feed_forward_norm(x)))
+
+    def transform(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
         gate, value = self.up(x).chunk(2, dim=-1)
         return self.down(self.dropout(F.silu(gate) * value))

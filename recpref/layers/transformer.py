@@ -72,6 +72,18 @@ def attention_mask(items: Int[Tensor, "B L"], *, causal: bool) -> Bool[Tensor, "
     return (allowed & real[:, None, :] | torch.eye(length, dtype=torch.bool, device=items.device))[:, None]
 
 
+def causal_at(
+    layers: nn.ModuleList, x: Float[Tensor, "B L D"], items: Int[Tensor, "B L"], where: Bool[Tensor, "B L"]
+) -> Float[Tensor, "M D"]:
+    """What causal layers (``TransformerLayer``) make of ``x`` at these positions, row-major. The last one computes nothing else where they
+    are few: at the newest alone, half of the work of two layers."""
+    mask = attention_mask(items, causal=True)
+    few = int(where.sum()) * 2 <= where.numel()  # else gathering costs more than it spares
+    for layer in layers[:-1] if few else layers:
+        x = layer(x, mask, causal=True)
+    return layers[-1].at(x, mask, where) if few else x[where]
+
+
 class TransformerLayer(nn.Module):
     """Self-attention and a feed-forward network, each in a residual branch.
 
@@ -116,18 +128,23 @@ class TransformerLayer(nn.Module):
 
     def at(self, x: Float[Tensor, "B L D"], mask: Bool[Tensor, "#B 1 #L L"] | None, where: Bool[Tensor, "B L"]) -> Float[Tensor, "M D"]:
         """The rows of ``forward`` at these positions, row-major. Elsewhere nothing but keys and values is computed."""
+        x, mixed = self.attended_at(x, mask, where)
+        if self.pre_norm:
+            x = x + self.dropout(mixed)
+            return x + self.dropout(self.transform(self.feed_forward_norm(x)))
+        x = self.attention_norm(x + self.dropout(mixed))
+        return self.feed_forward_norm(x + self.dropout(self.transform(x)))
+
+    def attended_at(
+        self, x: Float[Tensor, "B L D"], mask: Bool[Tensor, "#B 1 #L L"] | None, where: Bool[Tensor, "B L"]
+    ) -> tuple[Float[Tensor, "M D"], Float[Tensor, "M D"]]:
+        """The rows of ``x`` at these positions, and what attention reads there."""
         place, asked = places(where)
         if mask is not None and mask.shape[2] > 1:
             mask = mask.expand(len(x), -1, -1, -1).gather(2, place[:, None, :, None].expand(-1, -1, -1, mask.shape[3]))
         here = place[:, :, None].expand(-1, -1, x.shape[2])
         read = self.attention_norm(x) if self.pre_norm else x
-        mixed = self.dropout(self.attend_from(read.gather(1, here), read, mask)[asked])
-        x = x.gather(1, here)[asked]
-        if self.pre_norm:
-            x = x + mixed
-            return x + self.dropout(self.transform(self.feed_forward_norm(x)))
-        x = self.attention_norm(x + mixed)
-        return self.feed_forward_norm(x + self.dropout(self.transform(x)))
+        return x.gather(1, here)[asked], self.attend_from(read.gather(1, here), read, mask)[asked]
 
     def attend(self, x: Float[Tensor, "B L D"], mask: Bool[Tensor, "#B 1 #L L"] | None, *, causal: bool = False) -> Float[Tensor, "B L D"]:
         query, key, value = self.query_key_value(x).chunk(3, dim=2)

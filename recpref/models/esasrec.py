@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from recpref.layers.dropout import Dropout
@@ -17,7 +17,7 @@ from recpref.layers.initial import initialise
 from recpref.layers.item_table import ItemTable
 from recpref.layers.ligr import LiGRLayer
 from recpref.layers.reading import last_state, shortened
-from recpref.layers.transformer import Positions, attention_mask, positive
+from recpref.layers.transformer import Positions, attention_mask, causal_at, positive
 from recpref.types import History
 
 __all__ = ["ESASRec"]
@@ -63,6 +63,10 @@ class ESASRec(nn.Module):
         for layer in self.layers:
             x = layer(x, mask, causal=True)
         return x
+
+    def encode_at(self, x: Float[Tensor, "B L D"], history: History, where: Bool[Tensor, "B L"]) -> Float[Tensor, "M D"]:
+        """The rows of ``encode`` at these positions, row-major."""
+        return causal_at(self.layers, self.input_dropout(self.positions(x)), history.items, where)
 
     def state(self, history: History) -> Float[Tensor, "B D"]:
         """The vector of the newest item. Users with an empty history get the state of padding."""

@@ -17,7 +17,7 @@ from recpref.layers.dropout import Dropout
 from recpref.layers.initial import initialise
 from recpref.layers.item_table import ItemTable
 from recpref.layers.reading import last_state, shortened
-from recpref.layers.transformer import LN_EPS, Positions, TransformerLayer, attention_mask, positive
+from recpref.layers.transformer import LN_EPS, Positions, TransformerLayer, attention_mask, causal_at, positive
 from recpref.types import History
 
 __all__ = ["SASRec"]
@@ -76,16 +76,9 @@ class SASRec(nn.Module):
         return self.final_norm(x)
 
     def encode_at(self, x: Float[Tensor, "B L D"], history: History, where: Bool[Tensor, "B L"]) -> Float[Tensor, "M D"]:
-        """The rows of ``encode`` at these positions, row-major: at the newest alone, half of the work of two layers."""
-        if int(where.sum()) * 2 > where.numel():  # nearly all of them: gathering would cost more than it spares
-            return self.encode(x, history)[where]
+        """The rows of ``encode`` at these positions, row-major."""
         x = self.input_dropout(self.positions(x * self.scale))
-        mask = attention_mask(history.items, causal=True)
-        for layer in self.layers[:-1]:
-            x = layer(x, mask, causal=True)
-        last = self.layers[-1]
-        assert isinstance(last, TransformerLayer)
-        return self.final_norm(last.at(x, mask, where))
+        return self.final_norm(causal_at(self.layers, x, history.items, where))
 
     def state(self, history: History) -> Float[Tensor, "B D"]:
         """The vector of the newest item. Users with an empty history get the state of padding."""

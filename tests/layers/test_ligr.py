@@ -35,6 +35,12 @@ def test_open_gates_leave_the_plain_residual_layer() -> None:
     torch.testing.assert_close(layer(X, MASK), x + layer.transform(layer.feed_forward_norm(x)))
 
 
+def test_some_rows_are_those_rows() -> None:
+    """Gated as the whole is, not as the layer that attention is shared with."""
+    layer, where = layer_of(), torch.rand(3, 5, generator=torch.Generator().manual_seed(2)) < 0.4
+    torch.testing.assert_close(layer.at(X, MASK, where), layer(X, MASK, causal=True)[where])
+
+
 def test_shut_gates_leave_the_input() -> None:
     """sigmoid(-40) = 0: nothing is added."""
     torch.testing.assert_close(layer_of(gate=-40.0)(X, MASK), X)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from recpref.layers.transformer import LN_EPS, Positions, TransformerLayer, attention_mask
+from recpref.layers.transformer import LN_EPS, Positions, TransformerLayer, attention_mask, causal_at
 
 
 class Untouched(nn.Module):
@@ -158,20 +158,35 @@ def test_the_layer_refuses_no_heads():
 
 @pytest.mark.parametrize("norm", ["pre", "post"])
 @pytest.mark.parametrize("rate", [0.0, 0.1])
+@pytest.mark.parametrize("causal", [False, True])
 @given(where=st.lists(st.lists(st.booleans(), min_size=6, max_size=6), min_size=1, max_size=4))
 @settings(max_examples=25, deadline=None)
-def test_some_rows_of_a_layer_are_those_rows(norm: str, rate: float, where: list[list[bool]]) -> None:
+def test_some_rows_of_a_layer_are_those_rows(norm: str, rate: float, causal: bool, where: list[list[bool]]) -> None:
     """``at`` computes what ``forward`` does, there and in this order; gradients too. None, one or all of a row may be asked for."""
     asked = torch.tensor(where)
     layer = layer_of(norm, dropout=rate, attention_dropout=rate).eval()
     x = torch.randn(len(asked), 6, 8, requires_grad=True)
     items = torch.ones(len(asked), 6, dtype=torch.long).index_fill(1, torch.tensor([0]), 0)
-    mask = attention_mask(items, causal=False)
-    whole, some = layer(x, mask)[asked], layer.at(x, mask, asked)
+    mask = attention_mask(items, causal=causal)
+    whole, some = layer(x, mask, causal=causal)[asked], layer.at(x, mask, asked)
     torch.testing.assert_close(some, whole)
     weights = torch.randn_like(whole)
     left, right = (torch.autograd.grad((part * weights).sum(), x)[0] for part in (whole, some))
     torch.testing.assert_close(left, right)
+
+
+def test_causal_layers_at_few_places_and_at_many() -> None:
+    """The same rows; where they are few, no more than the first layer is asked everywhere."""
+    layers = torch.nn.ModuleList([layer_of("pre").eval(), layer_of("pre").eval()])
+    items = torch.tensor([[0, 0, 3, 4], [1, 2, 3, 4]])
+    x = torch.randn(2, 4, 8)
+    mask = attention_mask(items, causal=True)
+    whole = layers[1](layers[0](x, mask, causal=True), mask, causal=True)
+    counted: list[int] = []
+    layers[1].register_forward_hook(lambda *_: counted.append(1))
+    for where, asked in ((items == 4, 0), (items != 0, 1)):
+        torch.testing.assert_close(causal_at(layers, x, items, where), whole[where])
+        assert len(counted) == asked
 
 
 @pytest.mark.parametrize("length", [5, 128, 129, 300])
