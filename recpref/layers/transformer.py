@@ -81,7 +81,11 @@ def causal_at(
     few = int(where.sum()) * 2 <= where.numel()  # else gathering costs more than it spares
     for layer in layers[:-1] if few else layers:
         x = layer(x, mask, causal=True)
-    return layers[-1].at(x, mask, where) if few else x[where]
+    if not few:
+        return x[where]
+    last = layers[-1]
+    assert isinstance(last, TransformerLayer)
+    return last.at(x, mask, where)
 
 
 class TransformerLayer(nn.Module):
