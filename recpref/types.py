@@ -5,9 +5,8 @@ Shape legend, used in every annotation of the package::
     B batch   L sequence length   D width        V items            M scored positions
     C candidates   N negatives    K list length  U users            S seen items      V1 = V + 1 score columns
 
-Item ids are ``1..V``; ``0`` is PAD; the index of a score column is the item's id and column 0 is ``-inf``. Sequences are
-left-padded with the newest item at ``L - 1``; a position counts from the end, so position 0 is the newest item. A batch is
-only as long as its longest sequence.
+Item ids are ``1..V``; ``0`` is PAD; the index of a score column is the item's id and column 0 is ``-inf``. Sequences are left-padded with
+the newest item at ``L - 1``; a position counts from the end, so position 0 is the newest item. A batch is as long as its longest row.
 """
 
 from __future__ import annotations
@@ -60,9 +59,9 @@ class Ranking(NamedTuple):
 class Candidates(NamedTuple):
     """All that an item loss sees. Rows M are the positions where ``targets != PAD``, row-major.
 
-    ``negatives`` of shape ``[1, N]`` are shared by every row; ``None`` means the whole catalogue is scored. ``hit`` marks
-    negatives that are accidental positives: their logit is -inf. ``log_q`` is how likely a sampler draws an item (see
-    ``negatives.py``); whether a loss corrects for it is the loss's choice.
+    ``negatives`` of shape ``[1, N]`` are shared by every row; ``None`` means the whole catalogue is scored. ``hit`` marks negatives that
+    are accidental positives: their logit is -inf. ``log_q`` is how likely a sampler draws an item (see ``negatives.py``); whether a loss
+    corrects for it is the loss's choice.
     """
 
     positive: Int[Tensor, " M"]
@@ -108,8 +107,8 @@ class Catalogue(Protocol):
 class Scorer(Retriever, Protocol):
     """An architecture: embed, encode, score. It knows nothing of losses, samples or training.
 
-    ``causal`` says whether position t is kept from seeing t + 1. A model may also offer ``encode_at(x, history, where) -> [M, D]``,
-    the rows of ``encode`` where ``where`` [B, L] is True, where that is less work than all of them. All else that one may offer:
+    ``causal`` says whether position t is kept from seeing t + 1. A model may also offer ``encode_at(x, history, where) -> [M, D]``, the
+    rows of ``encode`` where ``where`` [B, L] is True, where that is less work than all of them. All else that one may offer:
     ``docs/own_parts.md``.
     """
 
@@ -194,8 +193,7 @@ class Objective(Protocol):
 
 
 class Group(NamedTuple):
-    """Parameters that learn at ``lr_scale`` times the rate, with a weight decay of their own (None: the optimiser's, which spares biases
-    and norms): what ``groups()`` of a part lists."""
+    """Parameters that learn at ``lr_scale`` times the rate, with their own weight decay (None: the optimiser's): what ``groups()`` lists."""
 
     parameters: list[Any]
     lr_scale: float = 1.0

@@ -46,7 +46,7 @@ def _said_by_components(keys: Iterable[str], pairs: dict[str, Any], kinds: tuple
         given = {key.partition(".")[2]: value for key, value in pairs.items() if key.startswith(f"{kind}.")}
         usual = {name: parameter.default for name, parameter in components.options_of(component).items()}
         try:
-            said = component.unused(usual | {name: yaml.safe_load(str(value)) for name, value in given.items()})
+            said = component.unused(**(usual | {name: yaml.safe_load(str(value)) for name, value in given.items()}))
         except (yaml.YAMLError, TypeError):
             continue
         found |= {key: _line(key, pairs[key], why) for name, why in said.items() if (key := f"{kind}.{name}") in keys}

@@ -16,7 +16,7 @@ numbers:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import torch
@@ -159,10 +159,10 @@ class AdaRetrieval(nn.Module):
         return self.base.table()
 
     @staticmethod
-    def unused(options: Mapping[str, Any]) -> dict[str, str]:
+    def unused(*, n_rounds: int, **_: Any) -> dict[str, str]:
         """Options that change nothing beside the others, each with why."""
         adapters = ("loss_decay", "dropout", "exclude_history", "mask_padding", "keep_scale")
-        return dict.fromkeys(adapters, "with model.n_rounds=1 there is no adapter") if options["n_rounds"] == 1 else {}
+        return dict.fromkeys(adapters, "with model.n_rounds=1 there is no adapter") if n_rounds == 1 else {}
 
     @staticmethod
     def recipe(variant: Literal["default", "published"] = "default", base: type | None = None) -> list[str]:

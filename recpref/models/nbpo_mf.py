@@ -13,7 +13,6 @@ Divergences: sigmoids are not cut at +-10; whoever is no training user is folded
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -119,10 +118,10 @@ class NBPOMF(nn.Module):
         self.register_buffer("bias", torch.zeros(n_items + 1).index_fill(0, torch.tensor(PAD), -torch.inf))
 
     @staticmethod
-    def unused(options: Mapping[str, Any]) -> dict[str, str]:
+    def unused(*, method: str, flip: float | None, **_: Any) -> dict[str, str]:
         """Options that change nothing beside the others, each with why."""
-        constant = f"model.flip={options['flip']} is not learned" if options["flip"] is not None else ""
-        why = f"model.method={options['method']} has no flip probability" if options["method"] in WITHOUT_FLIPS else constant
+        constant = f"model.flip={flip} is not learned" if flip is not None else ""
+        why = f"model.method={method} has no flip probability" if method in WITHOUT_FLIPS else constant
         return dict.fromkeys(("d_flip", "l2_flip"), why) if why else {}
 
     @property

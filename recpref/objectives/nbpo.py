@@ -8,7 +8,7 @@ factorisation to any model: scores are the model's, at the positions that carry 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -138,9 +138,8 @@ class NBPO(nn.Module):
         return summary(flips[:WATCHED, 0].sigmoid(), negative.sigmoid())
 
     @staticmethod
-    def unused(options: Mapping[str, Any]) -> dict[str, str]:
+    def unused(*, by: Sequence[str], **_: Any) -> dict[str, str]:
         """Options that change nothing beside the others, each with why."""
-        by = options["by"]
         if not set(by) - {"sampling", "exposure", "propensity"}:
             why = "objective.by names nothing that is learned" if by else "objective.by=[] is a constant"
             return dict.fromkeys(("warmup_epochs", "flip_lr", "pull", "d_flip"), why)

@@ -279,9 +279,9 @@ def test_padding_keeps_its_vector_unless_it_is_asked_to_change() -> None:
     shown: list[Tensor] = []
 
     class Watched(SASRec):
-        def encode(self, x: Tensor, history: History) -> Tensor:
+        def encode_at(self, x: Tensor, history: History, where: Tensor) -> Tensor:
             shown.append(x)
-            return super().encode(x, history)
+            return super().encode_at(x, history, where)
 
     for masked in (True, False):
         shown.clear()

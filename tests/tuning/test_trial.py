@@ -178,7 +178,7 @@ def test_trials_of_one_base_train_it_once_and_ask_its_test_rows_nothing(study, t
     study.enqueue_trial({"model.loss_decay": "0.3"})
     study.enqueue_trial({"model.loss_decay": "0.7"})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(experiment, "save", lambda place, *given: (written.append(place.name), save(place, *given)))
+        patch.setattr(experiment, "save", lambda place, *given, **said: (written.append(place.name), save(place, *given, **said)))
         study.optimize(problem, n_trials=2)
     (metrics,) = (tmp_path / "stages").rglob("metrics.json")
     assert written == [place_of(metrics.parent).name]
