@@ -193,7 +193,7 @@ class Objective(Protocol):
 
 
 class Group(NamedTuple):
-    """Parameters that learn at ``lr_scale`` times the rate, with their own weight decay (None: the optimiser's): what ``groups()`` lists."""
+    """What ``groups()`` lists: parameters that learn at ``lr_scale`` times the rate, with a weight decay of their own (None: as usual)."""
 
     parameters: list[Any]
     lr_scale: float = 1.0
