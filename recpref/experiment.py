@@ -227,7 +227,7 @@ def _fitted(plan: Plan, data: Interactions, split: Split, place: Path) -> None:
     if not course.interrupted:
         for state in place.rglob(STATE):
             state.unlink()
-    accelerator = "cpu" if components.trains_itself(type(model)) else plan.trainer.get("accelerator")
+    accelerator = "cpu" if components.trains_itself(model) else plan.trainer.get("accelerator")
     save(place, model, data, metrics, report, rows.item_counts, accelerator=accelerator)
 
 

@@ -32,6 +32,7 @@ from recpref.label_noise.likelihood import logit
 from recpref.suggest import unknown
 
 Source = Literal["level", "popularity", "activity", "item", "user", "state", "sampling", "exposure", "propensity"]
+TOLD = ("sampling", "exposure", "propensity")  # the parts that are fixed
 WORTH_GATHERING = 16  # items of the catalogue for each candidate
 STD = 0.1  # of the initial state and item vectors: small, but a product of two zeros would never move
 

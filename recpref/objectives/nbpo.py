@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from recpref.data.interactions import Interactions
-from recpref.label_noise.flips import Flips
+from recpref.label_noise.flips import TOLD, Flips
 from recpref.label_noise.likelihood import Likelihood, observed, summary, unobserved
 from recpref.negatives import positives
 from recpref.objectives.score import Source, candidate_scores, encodings
@@ -140,7 +140,7 @@ class NBPO(nn.Module):
     @staticmethod
     def unused(*, by: Sequence[str], **_: Any) -> dict[str, str]:
         """Options that change nothing beside the others, each with why."""
-        if not set(by) - {"sampling", "exposure", "propensity"}:
+        if set(by) <= set(TOLD):
             why = "objective.by names nothing that is learned" if by else "objective.by=[] is a constant"
             return dict.fromkeys(("warmup_epochs", "flip_lr", "pull", "d_flip"), why)
         return {} if "state" in by else {"d_flip": "only the part state has vectors, and objective.by does not name it"}
